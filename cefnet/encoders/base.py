@@ -1,0 +1,55 @@
+"""What every visual encoder offers to the model."""
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """An ImageNet backbone cut into the five stages E_1..E_5 of the paper.
+
+    The stages are called one by one, because encoder fusion adds a language feature to E_3, E_4 and E_5 before
+    the next stage reads it. The last stage keeps its input's resolution (stride 1), as in the paper.
+
+    Attributes:
+        channels: channels of E_1..E_5.
+        strides: image pixels per pixel of E_1..E_5.
+        mean: what to subtract from an RGB image in 0..1, before `stage(1, ...)`.
+        std: what to divide it by afterwards.
+    """
+
+    channels: tuple[int, int, int, int, int]
+    strides: tuple[int, int, int, int, int] = (2, 4, 8, 16, 16)
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def stage(self, i: int, x: Tensor) -> Tensor:
+        """Computes E_i.
+
+        Args:
+            i: stage, 1..5.
+            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, with or without language.
+
+        Returns:
+            E_i, N x channels[i-1] x ceil(H / strides[i-1]) x ceil(W / strides[i-1]).
+
+        Raises:
+            ValueError: `i` is not 1..5.
+        """
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """All of E_1..E_5 of standardised images N x 3 x H x W, with no language in between."""
+        features = []
+        for i in range(1, 6):
+            x = self.stage(i, x)
+            features.append(x)
+        return tuple(features)
+
+
+def check_stage(i: int) -> None:
+    """Refuses a stage that does not exist.
+
+    Raises:
+        ValueError: `i` is not 1..5.
+    """
+    if i not in range(1, 6):
+        raise ValueError(f"stage {i} does not exist: an encoder has the stages 1 to 5")
