@@ -1,0 +1,185 @@
+"""Language: expression -> SentencePiece pieces -> word vectors e_t and a sentence vector h_T."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import sentencepiece
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MAX_CHARACTERS = 1000  # far above what max_tokens pieces can spell; keeps pasted books out of the tokenizer
+PADDING = 0  # id of the padding piece
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """An expression cut into pieces, and which word each piece belongs to.
+
+    Attributes:
+        ids: One id per piece, in 1..size-1.
+        words: The words as typed (split on whitespace); words that leave no piece (control characters) are dropped.
+        word_of: For each piece the index into `words`; never decreases, and names every word.
+    """
+
+    ids: tuple[int, ...]
+    words: tuple[str, ...]
+    word_of: tuple[int, ...]
+
+
+class Tokenizer:
+    """SentencePiece model that lower-cases and NFKC-normalises by itself and spells unknown characters in bytes."""
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
+        self._processor = processor
+        self.size: int = processor.get_piece_size()
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Tokenizer":
+        """Opens a `tokenizer.model`.
+
+        Raises:
+            ValueError: If the file is missing, is no SentencePiece model, or has no padding piece at id 0.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ValueError(f"There is no tokenizer at {path}; `python -m train tokenizer` makes one.")
+        try:
+            return cls.from_bytes(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, model: bytes) -> "Tokenizer":
+        """Opens a serialised model; errors as `from_file`."""
+        processor = sentencepiece.SentencePieceProcessor()
+        try:
+            processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise ValueError("this is not a SentencePiece model, or it is damaged.") from error
+        if processor.get_piece_size() == 0 or processor.pad_id() != PADDING:
+            raise ValueError(f"no padding piece at id {PADDING}; train the tokenizer with `python -m train tokenizer`.")
+        return cls(processor)
+
+    def piece(self, index: int) -> str:
+        """The text of piece `index`; a leading "▁" marks the start of a word."""
+        return self._processor.id_to_piece(index)
+
+    def encode(self, expression: str, max_tokens: int = 48, truncate: bool = False) -> Tokens:
+        """Cuts an expression into pieces, word by word, so that every piece knows its word.
+
+        Args:
+            expression: What was typed.
+            max_tokens: Most pieces that the result may have.
+            truncate: Drop what is beyond the limits instead of refusing it.
+
+        Raises:
+            ValueError: If there is nothing to read, or more than `MAX_CHARACTERS` or `max_tokens` (unless `truncate`).
+        """
+        if len(expression) > MAX_CHARACTERS and not truncate:
+            raise ValueError(
+                f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}. Shorten it."
+            )
+        ids: list[int] = []
+        words: list[str] = []
+        word_of: list[int] = []
+        for word in expression[:MAX_CHARACTERS].split():
+            readable = word.encode("utf-8", "ignore").decode("utf-8")  # lone surrogates can't be spelled
+            pieces = self._processor.encode(readable)
+            if pieces:
+                ids += pieces
+                word_of += [len(words)] * len(pieces)
+                words.append(word)
+        if not ids:
+            raise ValueError("There is nothing to read in the expression. Type a few words, such as 'dog on the left'.")
+        if len(ids) > max_tokens:
+            if not truncate:
+                raise ValueError(
+                    f"The expression has {len(ids)} word pieces; the limit is {max_tokens} (about as many plain words;"
+                    " rare words, emoji and other scripts take several pieces each). Shorten it."
+                )
+            ids, word_of = ids[:max_tokens], word_of[:max_tokens]
+            words = words[: word_of[-1] + 1]
+        return Tokens(tuple(ids), tuple(words), tuple(word_of))
+
+    def batch(
+        self, expressions: Sequence[str], max_tokens: int = 48, truncate: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Encodes expressions to one padded batch.
+
+        Returns:
+            ids: N x T int64, padded with 0 behind each expression's end; T is the longest expression's length.
+            mask: N x T bool, True at real pieces.
+
+        Raises:
+            ValueError: As `encode`, or if there is no expression at all.
+        """
+        if not expressions:
+            raise ValueError("No expressions were given; pass at least one.")
+        return pad([self.encode(expression, max_tokens, truncate) for expression in expressions])
+
+
+def pad(tokens: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Stacks encoded expressions: ids N x T int64 (0 padding) and mask N x T bool (True at real pieces)."""
+    rows = [torch.tensor(one.ids, dtype=torch.int64) for one in tokens]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING)
+    return ids, ids != PADDING
+
+
+def plain_word(word: str) -> str:
+    """A word as `words.json` lists it: lower-cased, without punctuation around it ("Dog's," -> "dog's")."""
+    keep = [i for i, character in enumerate(word) if character.isalnum()]
+    return word[keep[0] : keep[-1] + 1].lower() if keep else ""
+
+
+class TextEncoder(nn.Module):
+    """Embedding and Bi-GRU (section "Text" of the paper).
+
+    Args:
+        vocabulary: Number of pieces; id 0 is padding, its vector is zero.
+        word_width: Width of a word vector e_t.
+        width: Width of the sentence vector h_T, even; half of it for each direction of the GRU.
+        normalise: What h_T passes before it meets the picture: "layer" (LayerNorm) or "l2" (unit length, as in the
+            authors' code). A GRU's own outputs are so small that the model learns to ignore them.
+
+    Raises:
+        ValueError: If `width` is odd or `normalise` is unknown.
+    """
+
+    def __init__(self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]) -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"width is {width}; it must be even, half of it for each direction of the GRU.")
+        if normalise not in ("layer", "l2"):
+            raise ValueError(f"normalise is {normalise!r}; it must be 'layer' or 'l2'.")
+        self.embedding = nn.Embedding(vocabulary, word_width, padding_idx=PADDING)
+        self.gru = nn.GRU(word_width, width // 2, batch_first=True, bidirectional=True)
+        self.norm = nn.LayerNorm(width) if normalise == "layer" else UnitLength()
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes a padded batch; padding changes nothing.
+
+        Args:
+            ids: N x T int64.
+            mask: N x T bool, True at real pieces, which come first and number at least one a row.
+
+        Returns:
+            words: N x T x word_width, the embeddings e_t (zero at padding).
+            sentence: N x width, h_T.
+        """
+        words = self.embedding(ids)  # N x T x word_width
+        lengths = mask.sum(1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
+        # Each direction's final state: forward at the last real piece, backward at the first. (The authors' code takes
+        # the GRU's output at the last real piece, where the backward half has read that one piece alone.)
+        _, last = self.gru(packed)  # 2 x N x width/2
+        return words, self.norm(torch.cat([last[0], last[1]], dim=1))
+
+
+class UnitLength(nn.Module):
+    """Scales vectors (last dimension) to length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=-1)
