@@ -38,23 +38,40 @@ def make_photoref(folder: Path, photos: int = 12, seed: int = 0, layout: str = "
     files: dict[str, bytes] = {}
     for i in range(photos):
         image_id, split = 10 + i, {4: "study", 5: "dev"}.get(i % 6, "train")
-        record = {"id": image_id, "file_name": f"photo_{i:03d}.webp", "width": WIDTH, "height": HEIGHT, "split": split}
+        record = {
+            "id": image_id,
+            "file_name": f"photo_{i:03d}.webp",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "split": split,
+        }
         images.append(record | ({"squashed": True} if i % 4 == 3 else {}))
         photo = rng.integers(110, 140, (HEIGHT, WIDTH, 1), dtype=np.uint8).repeat(3, axis=2)
         objects = _draw_single(photo, rng) if i % 3 == 0 else _draw_several(photo, rng)
         for category, colour, place, segmentation, box, area in objects:
             ann_id = 100 + len(annotations)
             annotations.append(
-                {"id": ann_id, "image_id": image_id, "category_id": category, "iscrowd": 0, "area": area, "bbox": box}
+                {
+                    "id": ann_id,
+                    "image_id": image_id,
+                    "category_id": category,
+                    "iscrowd": 0,
+                    "area": area,
+                    "bbox": box,
+                }
                 | {"segmentation": segmentation, "source": "coco"}
             )
             refs.append(_ref(len(refs) + 1, ann_id, image_id, category, split, colour, place))
         if i % 3 == 0:
             name = CATEGORIES[objects[0][0]]
-            captions += [{"image_id": image_id, "caption": f"A {objects[0][1]} {name} stands {how} ."} for how in "ab"]
+            captions += [
+                {"image_id": image_id, "caption": f"A {objects[0][1]} {name} stands {how} ."} for how in "ab"
+            ]
         missing = sorted(set(CATEGORIES) - {o[0] for o in objects})
         absent += [{"image_id": image_id, "sent": f"purple {CATEGORIES[c]}", "split": split} for c in missing]
-        files[record["file_name"]] = cv2.imencode(".webp", photo[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+        files[record["file_name"]] = cv2.imencode(".webp", photo[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 101])[
+            1
+        ].tobytes()
     categories = [{"id": c, "name": name} for c, name in CATEGORIES.items()]
     instances = {"categories": categories, "images": images, "annotations": annotations}
     tables = {"instances": instances, "refs": refs, "captions": captions, "absent": absent}
@@ -72,7 +89,10 @@ def _draw_single(photo: np.ndarray, rng: np.random.Generator) -> list[tuple]:
 def _draw_several(photo: np.ndarray, rng: np.random.Generator) -> list[tuple]:
     places = {"top left": (4, 4), "top right": (60, 6), "bottom left": (6, 42), "bottom right": (58, 40)}
     chosen = rng.permutation(sorted(places))[: int(rng.integers(2, 5))]
-    return [_draw(photo, rng, (*places[p], int(rng.integers(16, 30)), int(rng.integers(14, 26))), p) for p in chosen]
+    return [
+        _draw(photo, rng, (*places[p], int(rng.integers(16, 30)), int(rng.integers(14, 26))), p)
+        for p in chosen
+    ]
 
 
 def _draw(photo: np.ndarray, rng: np.random.Generator, box: tuple[int, int, int, int], place: str) -> tuple:
@@ -95,7 +115,11 @@ def _draw(photo: np.ndarray, rng: np.random.Generator, box: tuple[int, int, int,
 
 def _ref(ref_id: int, ann_id: int, image_id: int, category: int, split: str, colour: str, place: str) -> dict:
     name = CATEGORIES[category]
-    texts = {"location": f"{name} on the {place}".replace("on the in", "in"), "look": f"{colour} {name}", "free": name}
+    texts = {
+        "location": f"{name} on the {place}".replace("on the in", "in"),
+        "look": f"{colour} {name}",
+        "free": name,
+    }
     sentences = [{"sent_id": 10 * ref_id + i, "sent": t, "kind": k} for i, (k, t) in enumerate(texts.items())]
     ids = {"ref_id": ref_id, "ann_id": ann_id, "image_id": image_id, "category_id": category}
     return ids | {"split": split, "sentences": sentences}

@@ -92,7 +92,9 @@ class ReferData:
     refs: list[Ref]
     absent: list[Absent]
     captions: dict[int, tuple[str, ...]]  # image id -> captions
-    files: dict[str, tuple[Path, int, int]] = field(repr=False)  # file name -> (file, offset, bytes) in a shard
+    files: dict[str, tuple[Path, int, int]] = field(
+        repr=False
+    )  # file name -> (file, offset, bytes) in a shard
 
     @classmethod
     def open(cls, folder: str | Path) -> "ReferData":
@@ -113,21 +115,34 @@ class ReferData:
         annotations_of: dict[int, list[int]] = {image_id: [] for image_id in images}
         for a in annotations.values():
             if a.image_id not in images or a.category_id not in categories:
-                raise ValueError(f"{folder}/instances.json: annotation {a.ann_id} names an unknown photo or category")
+                raise ValueError(
+                    f"{folder}/instances.json: annotation {a.ann_id} names an unknown photo or category"
+                )
             annotations_of[a.image_id].append(a.ann_id)
         refs = [_ref(r) for r in _read_json(folder, "refs.json")]
         for r in refs:
             if r.ann_id not in annotations or annotations[r.ann_id].image_id != r.image_id:
-                raise ValueError(f"{folder}/refs.json: ref {r.ref_id} names annotation {r.ann_id}, not in that photo")
+                raise ValueError(
+                    f"{folder}/refs.json: ref {r.ref_id} names annotation {r.ann_id}, not in that photo"
+                )
         absent = [
-            Absent(int(a["image_id"]), a["sent"], a.get("split", "")) for a in _read_json(folder, "absent.json", [])
+            Absent(int(a["image_id"]), a["sent"], a.get("split", ""))
+            for a in _read_json(folder, "absent.json", [])
         ]
         captions = defaultdict(list)
         for c in _read_json(folder, "captions.json", []):
             captions[int(c["image_id"])].append(c["caption"])
         caption_table = {i: tuple(texts) for i, texts in captions.items()}
         return cls(
-            folder, categories, images, annotations, annotations_of, refs, absent, caption_table, _index(folder)
+            folder,
+            categories,
+            images,
+            annotations,
+            annotations_of,
+            refs,
+            absent,
+            caption_table,
+            _index(folder),
         )
 
     def refs_of(self, split: str) -> list[Ref]:
@@ -138,7 +153,9 @@ class ReferData:
         """
         found = [r for r in self.refs if r.split == split]
         if not found:
-            raise ValueError(f"no expressions in split {split!r}; there are: {sorted({r.split for r in self.refs})}")
+            raise ValueError(
+                f"no expressions in split {split!r}; there are: {sorted({r.split for r in self.refs})}"
+            )
         return found
 
     def photo_bytes(self, image_id: int) -> bytes:
@@ -151,7 +168,9 @@ class ReferData:
                 return shard.read(size)
         path = self.folder / "photos" / name
         if not path.is_file():
-            raise ValueError(f"photo {name} is neither in a photos-NN.tar shard nor in {self.folder / 'photos'}")
+            raise ValueError(
+                f"photo {name} is neither in a photos-NN.tar shard nor in {self.folder / 'photos'}"
+            )
         return path.read_bytes()
 
     def photo(self, image_id: int) -> np.ndarray:

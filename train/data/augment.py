@@ -1,0 +1,151 @@
+"""Augmentation of a photo together with its expressions: flips, crops, colours, typos.
+
+The point is that the words stay true: a mirrored photo gets mirrored words, a crop keeps what its words speak of.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+# "left", "leftmost", "left-hand", RefCOCO's "lft" and "rt", but not "upright", "bright" or "leftover".
+_SIDE = re.compile(
+    r"\b(left|right|lft|rt)(?=(?:er)?most\b|(?:er)?[-\s]?(?:most|hand|handed|side|ward|wards)\b|y?\b(?!-?over))",
+    re.IGNORECASE,
+)
+_OTHER_SIDE = {"left": "right", "right": "left", "lft": "rt", "rt": "lft"}
+# "the dog right behind the man" speaks of no side; "the dog on the right behind the man" does.
+_ADVERB = re.compile(
+    r"(?<!\bthe )(?<!\bon )(?<!\bat )(?<!\bfar )(?<!\btop )(?<!\bfrom )(?<!\bto )(?<!\bupper )(?<!\blower )(?<!\bbottom )"
+    r"(?<!\bfarthest )(?<!\bfurthest )(?<!\bfront )(?<!\bback )(?<!\bfacing )(?<!\blooking )"
+    r"\bright (?=(?:next|behind|beside|above|below|under|beneath|underneath|over|near|by|after|before|against|beneath|"
+    r"between|in front|on top|in the (?:middle|center|centre))\b)",
+    re.IGNORECASE,
+)
+# Words whose truth depends on where the frame is, or on what else is in it.
+_PLACE = re.compile(
+    r"\b(?:(?:left|right)\w*|lft|rt|middle|mid|center|centre|central|top|bottom|upper|lower|uppermost|lowest|highest|topmost|"
+    r"corner|edge|side|end|ends|frame|photo|picture|image|pic|border|half|"
+    r"first|second|third|fourth|fifth|sixth|\d(?:st|nd|rd|th)|last|only|other|another|alone|most|"
+    r"between|row|nearest|closest|farthest|furthest|"
+    r"biggest|largest|smallest|tallest|shortest|longest|bigger|larger|smaller|taller|shorter)\b",
+    re.IGNORECASE,
+)
+# A mirrored photo can't keep these: lettering, clock faces, compass points.
+_UNMIRRORED = re.compile(
+    r"\d|\b(?:clock|o'clock|clockwise|letters?|says|saying|reads|word|words|text|logo)\b", re.IGNORECASE
+)
+
+
+def mirror_text(expression: str) -> str:
+    """Swaps left and right in an expression (leftmost, left-hand, ... too); twice is the identity.
+
+    "right" as an adverb ("right behind the man") stays.
+    """
+    adverbs = {m.start() for m in _ADVERB.finditer(expression)}
+
+    def swap(match: re.Match) -> str:
+        if match.start() in adverbs:
+            return match[0]
+        other = _OTHER_SIDE[match[0].lower()]
+        return other.upper() if match[0].isupper() else other.title() if match[0][0].isupper() else other
+
+    return _SIDE.sub(swap, expression)
+
+
+def mirrorable(expression: str) -> bool:
+    """False for expressions that a mirrored photo can't be made to fit: numbers, lettering, clock positions."""
+    return _UNMIRRORED.search(expression) is None and mirror_text(mirror_text(expression)) == expression
+
+
+def names_place(expression: str) -> bool:
+    """True if a crop could make the expression false: place, order or comparison words."""
+    return _PLACE.search(expression) is not None
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a photo: pixels x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The part of an H x W (x C) array inside the window, as a view."""
+        return image[self.y0 : self.y1, self.x0 : self.x1]
+
+
+def draw_window(
+    width: int,
+    height: int,
+    keep: Sequence[tuple[float, float, float, float]],
+    smallest: float,
+    rng: np.random.Generator,
+) -> Window:
+    """Draws a crop that keeps some boxes whole.
+
+    Args:
+        width, height: of the photo, pixels.
+        keep: boxes (x, y, width, height) in pixels that stay inside entirely.
+        smallest: least share of each side that remains, 0..1; sides are drawn alone, so the aspect changes mildly.
+        rng: source of chance.
+    """
+    scale = rng.uniform(smallest, 1.0)
+    spans = []
+    for axis, size in enumerate((width, height)):
+        low = min((box[axis] for box in keep), default=float(size))
+        high = max((box[axis] + box[axis + 2] for box in keep), default=0.0)
+        side = min(1.0, max(smallest, scale * rng.uniform(0.85, 1.18))) * size
+        length = min(size, int(np.ceil(max(side, high - low))))
+        first, last = max(0, int(np.ceil(high)) - length), min(size - length, int(low))
+        start = int(rng.integers(first, last + 1)) if last >= first else first
+        spans.append((start, min(size, start + length)))
+    return Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+
+
+def squash(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes to size x size whatever the aspect, as the predictor does: areas averaged down, linear up."""
+    smaller = image.shape[0] * image.shape[1] > size * size
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def squash_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """Squashes an H x W 0/1 uint8 mask to size x size, 0/1; a mask too thin to fill half a pixel keeps what it touches."""
+    shares = squash(mask * np.uint8(255), size)
+    small = (shares > 127).astype(np.uint8)
+    return small if small.any() else (shares > 0).astype(np.uint8)
+
+
+def jitter_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Changes brightness, contrast, saturation and, a little, white balance of an H x W x 3 uint8 RGB image.
+
+    Hue is left alone and saturation never falls far: the expressions name colours.
+    """
+    contrast, brightness = rng.uniform(0.75, 1.3), rng.uniform(-25.0, 25.0)
+    balance = rng.uniform(0.95, 1.05, 3)
+    levels = np.arange(256, dtype=np.float64)[:, None]
+    table = ((levels - 128.0) * contrast + 128.0 + brightness) * balance
+    image = cv2.LUT(image, np.clip(np.rint(table), 0, 255).astype(np.uint8)[None])
+    saturation = rng.uniform(0.75, 1.3)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
+
+
+def misspell(expression: str, rng: np.random.Generator) -> str:
+    """Makes one slip of the fingers in one word of four letters or more: swap, drop or double a letter."""
+    words = expression.split()
+    long = [i for i, w in enumerate(words) if len(w) >= 4 and w.isalpha()]
+    if not long:
+        return expression
+    i = int(rng.choice(long))
+    word, at = words[i], int(rng.integers(1, len(words[i]) - 1))
+    slip = int(rng.integers(3))
+    if slip == 0:
+        words[i] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    else:
+        words[i] = word[:at] + (word[at + 1 :] if slip == 1 else word[at] + word[at:])
+    return " ".join(words)

@@ -1,0 +1,229 @@
+"""Training batches: a few photos, several expressions each, augmented so that every expression stays true."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from cefnet.text import Tokenizer
+from train.data import augment
+from train.data.expressions import Thing, category_name, describe, thing
+from train.data.reader import ReferData, decode_mask
+from train.data.samples import Sample, Sampler
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What a batch holds. Shares are of all samples, 0..1; flip, crop, colour are chances per photo, typos per sample."""
+
+    image_size: int = 192  # photos are squashed to image_size x image_size
+    photos: int = 6
+    expressions: int = 4  # per photo
+    several_weight: float = 4.0  # photos with two or more referred objects are drawn this much more often
+    generated: float = 0.2  # expressions made from annotations
+    categories: float = 0.4  # share of the generated ones that are "category name -> all its masks"
+    absent: float = 0.06  # expressions of something that isn't there
+    captions: float = 0.05  # captions of photos with one clear subject
+    flip: float = 0.5
+    crop: float = 0.5
+    smallest_crop: float = 0.55  # share of each side that a crop keeps at least
+    colour: float = 0.5
+    typos: float = 0.03
+
+
+@dataclass
+class Batch:
+    """P photos with K expressions each; N = P * K samples, those of a photo together."""
+
+    images: Tensor  # P x 3 x S x S uint8 RGB
+    photo_index: Tensor  # N int64: the photo of each sample
+    ids: Tensor  # N x T int64 pieces, 0 = padding
+    token_mask: Tensor  # N x T bool, True = real
+    masks: Tensor  # N x S x S uint8, 0 or 1
+    present: Tensor  # N bool, False where the expression names something absent (mask empty)
+    classes: Tensor  # P x S x S uint8: 0 = not annotated, k + 1 = the k-th of the sorted category ids
+    expressions: list[str]
+    sample_ids: list[tuple[int, int]]  # (image id, annotation id or 0)
+    kinds: list[str] = field(default_factory=list)  # written, generated, category, caption, absent
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch with its tensors on a device."""
+        tensors = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
+
+    def pin_memory(self) -> "Batch":
+        """For DataLoader(pin_memory=True)."""
+        return replace(self, **{k: v.pin_memory() for k, v in vars(self).items() if isinstance(v, Tensor)})
+
+
+class Batches(Dataset):
+    """An endless, shuffled stream of batches; item `step` depends on (seed, step) alone, so that a run can resume.
+
+    Use with DataLoader(batches, batch_size=None).
+
+    Args:
+        data: an opened data folder.
+        tokenizer: turns expressions into pieces; too long ones are cut.
+        spec: what a batch holds.
+        seed: of the stream.
+        split: which refs to draw from.
+        steps: the length.
+
+    Raises:
+        ValueError: the split has fewer photos than a batch needs, or no expressions.
+    """
+
+    def __init__(
+        self,
+        data: ReferData,
+        tokenizer: Tokenizer,
+        spec: BatchSpec,
+        seed: int,
+        split: str = "train",
+        steps: int = 1_000_000,
+    ) -> None:
+        self.data, self.tokenizer, self.spec, self.seed, self.steps = data, tokenizer, spec, seed, steps
+        self.sampler = Sampler(data, spec, split)
+        self.class_of = {category: i + 1 for i, category in enumerate(sorted(data.categories))}
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        if not 0 <= step < self.steps:
+            raise IndexError(f"step {step} is not in 0..{self.steps - 1}")
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)  # a worker is one of several processes already
+        rng = np.random.default_rng((self.seed, step))
+        views = [self._view(image_id, rng) for image_id in self.sampler.photos(rng)]
+        samples = [s for view in views for s in view.samples]
+        ids, token_mask = self.tokenizer.batch([s.text for s in samples], truncate=True)
+        images = np.stack([v.image for v in views]).transpose(0, 3, 1, 2)
+        masks = np.stack([m for v in views for m in v.masks])
+        return Batch(
+            images=torch.from_numpy(np.ascontiguousarray(images)),
+            photo_index=torch.arange(len(views)).repeat_interleave(self.spec.expressions),
+            ids=ids,
+            token_mask=token_mask,
+            masks=torch.from_numpy(masks),
+            present=torch.tensor([s.kind != "absent" for s in samples]),
+            classes=torch.from_numpy(np.stack([v.classes for v in views])),
+            expressions=[s.text for s in samples],
+            sample_ids=[
+                (v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples
+            ],
+            kinds=[s.kind for s in samples],
+        )
+
+    def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
+        """One photo: draws its expressions, then a crop and a flip that they survive, then fills in generated ones."""
+        spec, size = self.spec, self.spec.image_size
+        drawn = self.sampler.draw(image_id, rng)
+        record = self.data.images[image_id]
+        window = self._window(image_id, drawn, rng)
+        flip = bool(rng.random() < spec.flip) and all(augment.mirrorable(s.text) for s in drawn)
+        image = augment.squash(window.cut(self.data.photo(image_id)), size)
+        small = {}
+        for ann_id in self.data.annotations_of[image_id]:
+            full = decode_mask(self.data.annotations[ann_id].segmentation, record.height, record.width)
+            cut = window.cut(full)
+            if cv2.countNonZero(cut):
+                small[ann_id] = augment.squash_mask(cut, size)
+        if flip:
+            image = np.ascontiguousarray(image[:, ::-1])
+            small = {a: np.ascontiguousarray(m[:, ::-1]) for a, m in small.items()}
+            drawn = [replace(s, text=augment.mirror_text(s.text)) for s in drawn]
+        drawn = self._fill(image_id, drawn, small, image, rng)
+        drawn = [
+            replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn
+        ]
+        if rng.random() < spec.colour:
+            image = augment.jitter_colours(image, rng)
+        masks = [_union([small[a] for a in s.ann_ids], size) for s in drawn]
+        return _View(image_id, image, drawn, masks, self._classes(small))
+
+    def _window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
+        record = self.data.images[image_id]
+        if rng.random() >= self.spec.crop:
+            return augment.Window(0, 0, record.width, record.height)
+        kept = [self.data.annotations[a] for s in drawn for a in s.ann_ids]
+        smallest = self.spec.smallest_crop
+        if any(augment.names_place(s.text) for s in drawn):
+            kept = [self.data.annotations[a] for a in self.data.annotations_of[image_id]]
+            smallest = max(smallest, 0.925)  # 0.855 of the frame
+        return augment.draw_window(record.width, record.height, [a.box for a in kept], smallest, rng)
+
+    def _fill(
+        self,
+        image_id: int,
+        drawn: Sequence[Sample],
+        small: dict[int, np.ndarray],
+        image: np.ndarray,
+        rng: np.random.Generator,
+    ) -> list[Sample]:
+        """Writes the generated expressions, which are made for the frame as it is now."""
+        if not any(s.kind in ("generated", "category") for s in drawn):
+            return list(drawn)
+        annotations, names = self.data.annotations, self.data.categories
+        things = [
+            thing(a, names[annotations[a].category_id], m, not annotations[a].predicted)
+            for a, m in small.items()
+        ]
+        taken = {a for s in drawn for a in s.ann_ids}
+        filled = []
+        for sample in drawn:
+            if sample.kind == "generated":
+                sample = _generated(things, taken, image, rng) or replace(sample, kind="category")
+            if sample.kind == "category":
+                sample = _category(things, rng) or self.sampler.spare(image_id, small.keys(), rng)
+            taken.update(sample.ann_ids)
+            filled.append(sample)
+        return filled
+
+    def _classes(self, small: dict[int, np.ndarray]) -> np.ndarray:
+        classes = np.zeros((self.spec.image_size, self.spec.image_size), np.uint8)
+        for ann_id in sorted(small, key=lambda a: -cv2.countNonZero(small[a])):
+            classes[small[ann_id] > 0] = self.class_of[self.data.annotations[ann_id].category_id]
+        return classes
+
+
+@dataclass(frozen=True)
+class _View:
+    image_id: int
+    image: np.ndarray
+    samples: list[Sample]
+    masks: list[np.ndarray]
+    classes: np.ndarray
+
+
+def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
+    return np.maximum.reduce(masks) if masks else np.zeros((size, size), np.uint8)
+
+
+def _generated(
+    things: Sequence[Thing], taken: set[int], image: np.ndarray, rng: np.random.Generator
+) -> Sample | None:
+    """Describes a thing of some size, one that no other sample is about if possible."""
+    worthy = [t for t in things if t.area > 0.002]
+    order = sorted(rng.permutation(len(worthy)), key=lambda i: worthy[i].ann_id in taken)
+    for i in order[:6]:
+        if text := describe(worthy[i], things, image, rng):
+            return Sample(text, (worthy[i].ann_id,), "generated")
+    return None
+
+
+def _category(things: Sequence[Thing], rng: np.random.Generator) -> Sample | None:
+    """A category's name for all its masks; rare categories as often as frequent ones."""
+    if not things:
+        return None
+    groups = defaultdict(list)
+    for t in things:
+        groups[t.category].append(t)
+    category = str(rng.choice(sorted(groups)))
+    text = category_name(category, rng)
+    return Sample(text, tuple(t.ann_id for t in groups[category]), "category")

@@ -1,0 +1,274 @@
+"""Expressions generated from annotations: category, position, order, size, colour, relation.
+
+An expression is kept only if it singles its object out among the annotations of its category in the frame, with a
+margin. Not everything in a photo is annotated: where a detector made the masks, small objects are missing most often,
+so "smallest" and counting ("second from the left") are only said where people drew the masks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "person": ("human", "one"),
+    "bicycle": ("bike", "cycle"),
+    "car": ("vehicle", "automobile"),
+    "motorcycle": ("motorbike", "bike"),
+    "airplane": ("plane", "aeroplane", "aircraft"),
+    "truck": ("lorry",),
+    "boat": ("ship", "vessel"),
+    "traffic light": ("stoplight", "traffic signal"),
+    "fire hydrant": ("hydrant",),
+    "cat": ("kitty", "feline"),
+    "dog": ("pup", "canine"),
+    "horse": ("pony",),
+    "cow": ("bovine", "cattle"),
+    "backpack": ("rucksack", "bag"),
+    "handbag": ("purse", "bag"),
+    "tie": ("necktie",),
+    "suitcase": ("luggage", "bag"),
+    "sports ball": ("ball",),
+    "baseball bat": ("bat",),
+    "baseball glove": ("glove", "mitt"),
+    "tennis racket": ("racket", "racquet"),
+    "wine glass": ("glass", "goblet"),
+    "cup": ("mug",),
+    "bowl": ("dish",),
+    "hot dog": ("hotdog",),
+    "donut": ("doughnut",),
+    "chair": ("seat",),
+    "couch": ("sofa",),
+    "potted plant": ("plant", "houseplant"),
+    "dining table": ("table",),
+    "tv": ("television", "screen", "monitor"),
+    "laptop": ("computer", "notebook"),
+    "mouse": ("computer mouse",),
+    "remote": ("remote control",),
+    "cell phone": ("phone", "mobile phone"),
+    "oven": ("stove", "cooker"),
+    "sink": ("basin", "washbasin"),
+    "refrigerator": ("fridge",),
+    "teddy bear": ("teddy", "stuffed animal"),
+    "hair drier": ("hair dryer",),
+}
+PORTABLE = frozenset(
+    "backpack umbrella handbag tie suitcase skis snowboard kite skateboard surfboard frisbee".split()
+    + ["baseball bat", "baseball glove", "tennis racket", "cell phone"]
+)  # what a person is "with"
+COLOURS = ("black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An annotated object as the frame shows it (after crop and flip)."""
+
+    ann_id: int
+    category: str
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of the frame, 0..1
+    area: float  # share of the frame, 0..1
+    certain: bool  # drawn by a person, so its category is likely complete
+    mask: np.ndarray  # S x S uint8, 0 or 1
+
+    @property
+    def x(self) -> float:
+        """Horizontal centre, 0 (left) to 1."""
+        return (self.box[0] + self.box[2]) / 2
+
+    @property
+    def y(self) -> float:
+        """Vertical centre, 0 (top) to 1."""
+        return (self.box[1] + self.box[3]) / 2
+
+
+def thing(ann_id: int, category: str, mask: np.ndarray, certain: bool = True) -> Thing:
+    """Measures a mask (S x S uint8, not empty)."""
+    height, width = mask.shape
+    x, y, w, h = cv2.boundingRect(mask)
+    box = (x / width, y / height, (x + w) / width, (y + h) / height)
+    return Thing(ann_id, category, box, cv2.countNonZero(mask) / mask.size, certain, mask)
+
+
+def category_name(category: str, rng: np.random.Generator) -> str:
+    """The category's name or, every third time, another word for it."""
+    others = SYNONYMS.get(category, ())
+    return str(rng.choice(others)) if others and rng.random() < 0.33 else category
+
+
+def describe(
+    target: Thing, things: Sequence[Thing], image: np.ndarray, rng: np.random.Generator
+) -> str | None:
+    """Writes an expression that only `target` fits among the things of its category, or None.
+
+    Args:
+        target: what to describe; one of `things`.
+        things: all annotated objects in the frame.
+        image: the frame, S x S x 3 uint8 RGB, before colour jitter.
+        rng: chooses among what can be said.
+    """
+    rivals = [t for t in things if t.category == target.category and t.ann_id != target.ann_id]
+    others = [t for t in things if t.category != target.category]
+    name = category_name(target.category, rng)
+    ways: list[Callable[[], list[str]]] = [
+        lambda: _positions(name, target, rivals),
+        lambda: _ends(name, target, rivals),
+        lambda: _orders(name, target, rivals),
+        lambda: _sizes(name, target, rivals),
+        lambda: _colours(name, target, rivals, image),
+        lambda: _relations(name, target, rivals, others),
+    ]
+    for i in rng.permutation(len(ways)):
+        if found := ways[i]():
+            text = str(rng.choice(found))
+            return f"the {text}" if rng.random() < 0.2 else text
+    return None
+
+
+def _positions(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
+    """Where in the frame: the target in the outer third (or the middle), every rival clearly outside of it."""
+    found = []
+    for centre, low, high in (("x", "left", "right"), ("y", "top", "bottom")):
+        at, rest = getattr(target, centre), [getattr(r, centre) for r in rivals]
+        if at < 0.36 and all(r > max(0.42, at + 0.12) for r in rest):
+            found += [f"{name} on the {low}" if centre == "x" else f"{name} at the {low}"]
+        if at > 0.64 and all(r < min(0.58, at - 0.12) for r in rest):
+            found += [f"{name} on the {high}" if centre == "x" else f"{name} at the {high}"]
+    if abs(target.x - 0.5) < 0.1 and all(abs(r.x - 0.5) > 0.22 for r in rivals):
+        found += [f"{name} in the middle", f"{name} in the center"]
+    corner = ("top" if target.y < 0.33 else "bottom" if target.y > 0.67 else "") + (
+        " left" if target.x < 0.33 else " right" if target.x > 0.67 else ""
+    )
+    if " " in corner.strip() and all(abs(r.x - target.x) > 0.3 or abs(r.y - target.y) > 0.3 for r in rivals):
+        found += [f"{corner} {name}", f"{name} in the {corner} corner"]
+    return found
+
+
+def _ends(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
+    """The outermost of its category in one direction, or the middle one of three."""
+    found = []
+    for centre, low, high in (("x", "left", "right"), ("y", "top", "bottom")):
+        at, rest = getattr(target, centre), [getattr(r, centre) for r in rivals]
+        words = None
+        if rest and at < min(rest) - 0.07:
+            words = low
+        elif rest and at > max(rest) + 0.07:
+            words = high
+        if words:
+            found += [f"{words} {name}"]
+            found += [f"{words}most {name}", f"{name} farthest to the {words}"] if centre == "x" else []
+    if len(rivals) == 2:
+        low, high = sorted(r.x for r in rivals)
+        found += [f"middle {name}", f"{name} in between"] if low + 0.07 < target.x < high - 0.07 else []
+    return found
+
+
+def _orders(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
+    """Counting from a side; only in a row of three to six that people annotated, with clear gaps."""
+    row = sorted([target, *rivals], key=lambda t: t.x)
+    gaps = [b.x - a.x for a, b in zip(row, row[1:])]
+    if not 3 <= len(row) <= 6 or min(gaps) < 0.05 or not all(t.certain for t in row):
+        return []
+    found = []
+    for side, place in (("left", row.index(target)), ("right", row[::-1].index(target))):
+        if 0 < place < len(ORDINALS) and place <= len(row) // 2:
+            found += [f"{ORDINALS[place]} {name} from the {side}", f"{ORDINALS[place]} from the {side}"]
+    return found
+
+
+def _sizes(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
+    """The biggest or smallest of its category by a factor of 1.6 in area."""
+    if not rivals:
+        return []
+    found = []
+    if target.area > 1.6 * max(r.area for r in rivals):
+        found += [f"{word} {name}" for word in ("biggest", "largest", "big")]
+    if 1.6 * target.area < min(r.area for r in rivals) and all(t.certain for t in (target, *rivals)):
+        found += [f"{word} {name}" for word in ("smallest", "small", "little")]
+    return found
+
+
+def _colours(name: str, target: Thing, rivals: Sequence[Thing], image: np.ndarray) -> list[str]:
+    """The one thing of its category with that colour; for a person, the colour of what the trunk wears."""
+    shares = colour_shares(image, _coloured_part(target))
+    best = int(shares.argmax())
+    if shares[best] < 0.55 or any(colour_shares(image, _coloured_part(r))[best] > 0.2 for r in rivals):
+        return []
+    colour = COLOURS[best]
+    return (
+        [f"{name} in {colour}", f"{name} wearing {colour}"]
+        if target.category == "person"
+        else [f"{colour} {name}"]
+    )
+
+
+def _relations(name: str, target: Thing, rivals: Sequence[Thing], others: Sequence[Thing]) -> list[str]:
+    """Next to, beside, left or right of, or with a thing of another category."""
+    found = []
+    for anchor in others:
+        alike = [o for o in others if o.category == anchor.category]
+        word = anchor.category
+        if target.category == "person" and word in PORTABLE:
+            if _inside(anchor, target) and not any(_inside(o, r) for o in alike for r in rivals):
+                found.append(f"{name} with the {word}")
+            continue
+        if target.category in PORTABLE or min(target.area, anchor.area) < 0.004:
+            continue
+        if _gap(target, anchor) < 0.03 and all(_gap(r, o) > 0.1 for o in alike for r in rivals):
+            found += [f"{name} next to the {word}", f"{name} by the {word}"]
+        if len(alike) == 1 and abs(target.y - anchor.y) < 0.3:
+            if target.box[2] < anchor.x and target.x < anchor.box[0] and all(r.x > anchor.x for r in rivals):
+                found.append(f"{name} to the left of the {word}")
+            if target.box[0] > anchor.x and target.x > anchor.box[2] and all(r.x < anchor.x for r in rivals):
+                found.append(f"{name} to the right of the {word}")
+    return found
+
+
+def _gap(a: Thing, b: Thing) -> float:
+    """Distance between two boxes, shares of the frame; 0 if they touch or overlap."""
+    dx = max(a.box[0] - b.box[2], b.box[0] - a.box[2], 0.0)
+    dy = max(a.box[1] - b.box[3], b.box[1] - a.box[3], 0.0)
+    return float(np.hypot(dx, dy))
+
+
+def _inside(small: Thing, big: Thing) -> bool:
+    """Whether the centre of one lies in the box of the other."""
+    return big.box[0] < small.x < big.box[2] and big.box[1] < small.y < big.box[3]
+
+
+def _coloured_part(t: Thing) -> np.ndarray:
+    if t.category != "person":
+        return t.mask
+    height = t.mask.shape[0]
+    y0, y1 = t.box[1] * height, t.box[3] * height
+    trunk = np.zeros_like(t.mask)
+    rows = slice(int(y0 + 0.25 * (y1 - y0)), int(y0 + 0.6 * (y1 - y0)) + 1)
+    trunk[rows] = t.mask[rows]
+    return trunk
+
+
+def colour_shares(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Share of each of COLOURS among the pixels of a mask: 11 floats that sum to 1 (zeros for an empty mask)."""
+    pixels = image[mask > 0] >> 3
+    names = _colour_table()[pixels[:, 0], pixels[:, 1], pixels[:, 2]]
+    return np.bincount(names, minlength=len(COLOURS)) / max(1, len(names))
+
+
+@lru_cache(maxsize=1)
+def _colour_table() -> np.ndarray:
+    """Index into COLOURS for each RGB colour of 5 bits a channel: 32 x 32 x 32 int64."""
+    grid = np.stack(np.meshgrid(*[np.arange(32, dtype=np.float32) / 31] * 3, indexing="ij"), axis=-1)
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(grid.reshape(1024, 32, 3), cv2.COLOR_RGB2HSV), -1, 0)
+    hue, saturation, value = (a.reshape(32, 32, 32) for a in (hue, saturation, value))  # 0..360, 0..1, 0..1
+    names = np.select(
+        [hue < 12, hue < 40, hue < 68, hue < 165, hue < 255, hue < 290, hue < 345],
+        [3, 4, 5, 6, 7, 8, 9],
+        default=3,
+    )
+    names = np.where((names == 4) & ((value < 0.72) | (saturation < 0.55)), 10, names)  # dull orange is brown
+    names = np.where((names == 3) & (value < 0.45) & (hue < 20), 10, names)  # dark red too
+    names = np.where((names == 3) & (saturation < 0.5) & (value > 0.7), 9, names)  # pale red is pink
+    names = np.where(saturation < 0.16, np.select([value < 0.25, value > 0.8], [0, 1], default=2), names)
+    return np.where(value < 0.2, 0, names)
