@@ -1,0 +1,1 @@
+"""Training and measuring CEFNet: `python -m train --help`."""

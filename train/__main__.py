@@ -1,0 +1,55 @@
+"""`python -m train COMMAND`: train models, measure them, make what training needs.
+
+Each command lives in its own module with `add_arguments(parser)` and `main(args)`; only the chosen one is
+imported, so that `--help` answers at once and no command pays for another's dependencies.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("train.loop", "train a model by a recipe"),
+    "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),
+    "tokenizer": ("train.tokenizer", "train the SentencePiece tokenizer on expressions and captions"),
+    "convert": ("train.convert_efficientnet", "convert public EfficientNet-Lite weights for the encoder"),
+}
+
+
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The command line; only `chosen` gets its arguments, because they need its module."""
+    parser = argparse.ArgumentParser(prog="python -m train", description="Train CEFNet and measure it.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, about) in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        if name == chosen:
+            import_module(module).add_arguments(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after `python -m train`; the process's own if None.
+
+    Returns:
+        The exit status: 0, or 2 after an error that the user can mend (printed in one line), 130 when
+        interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser(words[0] if words else None).parse_args(words)
+    try:
+        import_module(COMMANDS[args.command][0]).main(args)
+    except (ValueError, OSError) as error:
+        print(f"python -m train {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What a number is worth: masks that ignore the words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from train.data.reader import ReferData
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to one expression.
+
+    Attributes:
+        mask: H x W bool at the photo's own size, whether or not the object is taken to be there.
+        score: "Is it there at all", 0..1.
+        present: Whether the answer is the mask rather than "nothing".
+    """
+
+    mask: np.ndarray
+    score: float = 1.0
+    present: bool = True
+
+
+# Answers to several expressions about one photo, given by its id.
+Answers = Callable[[int, Sequence[str]], list[Answer]]
+
+
+def center(data: ReferData) -> Answers:
+    """An ellipse in the middle of the photo, of the mean size of an annotated object.
+
+    An object's size is the square root of its share of the photo's area; the ellipse has the photo's aspect,
+    and the mean of all annotations' sizes as its own.
+    """
+    shares = [
+        a.area / (data.images[a.image_id].width * data.images[a.image_id].height)
+        for a in data.annotations.values()
+    ]
+    # An ellipse with axes as long as the photo's sides has pi / 4 of its area.
+    axes = float(np.mean(np.sqrt(shares)) * (4 / np.pi) ** 0.5)
+
+    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
+        photo = data.images[image_id]
+        mask = np.zeros((photo.height, photo.width), np.uint8)
+        box = ((photo.width / 2, photo.height / 2), (axes * photo.width, axes * photo.height), 0.0)
+        cv2.ellipse(mask, box, color=1, thickness=-1)
+        return [Answer(mask.astype(bool))] * len(expressions)
+
+    return answers
+
+
+def largest(data: ReferData) -> Answers:
+    """The photo's largest annotated object, with the annotations in hand, whatever is asked."""
+
+    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
+        masks = [data.mask(ann_id) for ann_id in data.annotations_of[image_id]]
+        return [Answer(max(masks, key=np.count_nonzero))] * len(expressions)
+
+    return answers
+
+
+BASELINES: dict[str, Callable[[ReferData], Answers]] = {"center": center, "largest": largest}

@@ -1,0 +1,218 @@
+"""How good masks are: IoU, precision, boundary F-measure, refusal, and how sure we can be of the numbers.
+
+Everything is derived from one `Record` per expression, kept before the model's refusal, so that the numbers
+with and without refusal, and with any presence threshold, come from the same run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+# Expression lengths in words, (first, last) of each bin, as the paper's tables group them.
+BINS: dict[str, tuple[tuple[int, int], ...]] = {
+    "unc": ((1, 2), (3, 3), (4, 5), (6, 20)),
+    "gref": ((1, 5), (6, 7), (8, 10), (11, 20)),
+    "referit": ((1, 1), (2, 2), (3, 4), (5, 20)),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came out for one expression, before refusal.
+
+    Attributes:
+        image_id: The photo.
+        ann_id: The object that the expression means; None if it names something absent.
+        expression: As it was given to the model.
+        kind: The data set's kind of expression ("location", "look", ...; "absent" for absent things).
+        score: The model's "is it there at all", 0..1.
+        present: Whether the model answered with a mask rather than with "nothing".
+        truth: Pixels of the true mask.
+        predicted: Pixels of the predicted mask, whatever `present` says.
+        intersection: Pixels in both.
+        boundary_f: Boundary F-measure of the predicted mask, 0..1.
+    """
+
+    image_id: int
+    ann_id: int | None
+    expression: str
+    kind: str
+    score: float
+    present: bool
+    truth: int
+    predicted: int
+    intersection: int
+    boundary_f: float
+
+    @property
+    def words(self) -> int:
+        """The expression's length in words."""
+        return len(self.expression.split())
+
+
+def iou(intersection: float, union: float) -> float:
+    """Intersection over union, 0..1; an empty union is full agreement: 1."""
+    return float(intersection / union) if union else 1.0
+
+
+def contour(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask (H x W bool) that touch its outside by a side; the photo's edge is no contour."""
+    inside = cv2.erode(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    return mask & (inside == 0)
+
+
+def boundary_f(
+    predicted: np.ndarray, truth: np.ndarray, tolerance: float = 2.0, scale: float = 320.0
+) -> float:
+    """F-measure of a mask's contour: 2PR / (P + R) (as in the DAVIS benchmark).
+
+    P is the share of the predicted contour that lies within the tolerance of the true one, R the share of the
+    true contour within it of the predicted one. The masks are compared at the photo's own size, where nothing
+    small is lost in resizing; the tolerance grows with it: `tolerance` pixels if the photo's sides had the
+    geometric mean `scale`.
+
+    Args:
+        predicted: H x W bool.
+        truth: H x W bool.
+        tolerance: Euclidean distance in pixels at `scale`.
+        scale: Side in pixels at which the tolerance is meant.
+
+    Returns:
+        0..1. If neither mask has a contour (empty, or the whole photo): 1 if they are equal, else 0.
+    """
+    ours, true = contour(predicted), contour(truth)
+    if not ours.any() or not true.any():
+        return float(np.array_equal(predicted, truth))
+    reach = tolerance * (truth.shape[0] * truth.shape[1]) ** 0.5 / scale
+    precision = np.mean(_distance_to(true)[ours] <= reach)
+    recall = np.mean(_distance_to(ours)[true] <= reach)
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _distance_to(pixels: np.ndarray) -> np.ndarray:
+    """Every place's Euclidean distance to the nearest of the given pixels, H x W float32."""
+    return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def _counts(records: Sequence[Record], refusal: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Intersections, unions and IoUs; with refusal, "nothing" is an empty mask."""
+    answered = [record.present or not refusal for record in records]
+    intersections = np.array([r.intersection * a for r, a in zip(records, answered)], dtype=np.float64)
+    predicted = np.array([r.predicted * a for r, a in zip(records, answered)], dtype=np.float64)
+    unions = predicted + [r.truth for r in records] - intersections
+    return intersections, unions, np.array([iou(i, u) for i, u in zip(intersections, unions)])
+
+
+def overlap(records: Sequence[Record], refusal: bool = True) -> dict[str, Any]:
+    """Overall IoU, mean IoU and precision of some expressions.
+
+    Overall IoU is the sum of intersections over the sum of unions, so large objects count more; mean IoU
+    counts every expression alike; precision at X is the share of expressions with IoU >= X.
+
+    Args:
+        records: Of expressions whose object is in the photo.
+        refusal: Whether an expression answered with "nothing" counts as an empty mask.
+
+    Returns:
+        `overall_iou`, `mean_iou` and `precision` ("0.5" .. "0.9"), all 0..1; None each without records.
+    """
+    if not records:
+        return {"overall_iou": None, "mean_iou": None, "precision": {str(x): None for x in THRESHOLDS}}
+    intersections, unions, ious = _counts(records, refusal)
+    return {
+        "overall_iou": iou(intersections.sum(), unions.sum()),
+        "mean_iou": float(ious.mean()),
+        "precision": {str(x): float(np.mean(ious >= x)) for x in THRESHOLDS},
+    }
+
+
+def bootstrap(records: Sequence[Record], draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
+    """95% intervals of overall and mean IoU (with refusal).
+
+    Photos are drawn with replacement, not expressions: those of one photo succeed and fail together.
+
+    Returns:
+        `overall_iou` and `mean_iou`: [low, high], the 2.5% and 97.5% quantiles of `draws` resamplings.
+    """
+    photos, place = np.unique([record.image_id for record in records], return_inverse=True)
+    sums = np.zeros((len(photos), 4))  # of each photo: intersections, unions, IoUs, expressions
+    np.add.at(sums, place, np.stack([*_counts(records, refusal=True), np.ones(len(records))], axis=1))
+    rng = np.random.default_rng(seed)
+    drawn = (
+        rng.multinomial(len(photos), np.full(len(photos), 1 / len(photos)), size=draws) @ sums
+    )  # draws x 4
+    overall = np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1), 1.0)
+    values = {"overall_iou": overall, "mean_iou": drawn[:, 2] / drawn[:, 3]}
+    return {name: [float(q) for q in np.quantile(value, (0.025, 0.975))] for name, value in values.items()}
+
+
+def by_length(records: Sequence[Record], bins: str = "unc") -> dict[str, dict[str, Any]]:
+    """IoU by words an expression has; the last bin also takes longer ones (the paper's models read 20 words).
+
+    Returns:
+        "1-2" and so on -> `overall_iou`, `mean_iou` (None in an empty bin) and `n`.
+
+    Raises:
+        ValueError: `bins` is no key of `BINS`.
+    """
+    if bins not in BINS:
+        raise ValueError(f"no length bins {bins!r}; choose from {', '.join(BINS)}")
+    last = BINS[bins][-1][1]
+    return {
+        str(low) if low == high else f"{low}-{high}": _brief(
+            [r for r in records if low <= min(r.words, last) <= high]
+        )
+        for low, high in BINS[bins]
+    }
+
+
+def by_kind(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """IoU by kind of expression: kind -> `overall_iou`, `mean_iou`, `n`."""
+    kinds = sorted({record.kind for record in records})
+    return {kind: _brief([record for record in records if record.kind == kind]) for kind in kinds}
+
+
+def _brief(records: Sequence[Record]) -> dict[str, Any]:
+    numbers = overlap(records)
+    return {"overall_iou": numbers["overall_iou"], "mean_iou": numbers["mean_iou"], "n": len(records)}
+
+
+def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
+    """All numbers of a run.
+
+    Args:
+        records: One for each expression, absent ones too.
+        bins: Which of `BINS` `by_length` uses.
+
+    Returns:
+        JSON-ready: `overall_iou`, `mean_iou`, `precision`, `without_refusal` (the same three), `boundary_f`
+        (mean, 0 where refused), `by_length`, `by_kind`, `intervals`, `refused` (share of expressions of
+        present objects answered with "nothing"), `n`, and, from absent expressions alone, `absent_accuracy`
+        (share answered with "nothing"; None without any) and `n_absent`. Absent expressions are in no other
+        number.
+
+    Raises:
+        ValueError: No expression of a present object, or unknown bins.
+    """
+    referring = [record for record in records if record.ann_id is not None]
+    absent = [record for record in records if record.ann_id is None]
+    if not referring:
+        raise ValueError("no expressions to measure")
+    boundaries = [r.boundary_f if r.present else float(r.truth == 0) for r in referring]
+    return {
+        **overlap(referring),
+        "without_refusal": overlap(referring, refusal=False),
+        "boundary_f": float(np.mean(boundaries)),
+        "by_length": by_length(referring, bins),
+        "by_kind": by_kind(referring),
+        "intervals": bootstrap(referring),
+        "refused": float(np.mean([not r.present for r in referring])),
+        "absent_accuracy": float(np.mean([not r.present for r in absent])) if absent else None,
+        "n": len(referring),
+        "n_absent": len(absent),
+    }

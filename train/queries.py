@@ -1,0 +1,81 @@
+"""What is asked when a model is measured: a split's expressions, as they are or dealt wrongly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from train.data.reader import ReferData
+
+
+@dataclass(frozen=True)
+class Query:
+    """One expression to be asked about a photo; `ann_id` None: what it names is absent."""
+
+    image_id: int
+    ann_id: int | None
+    expression: str
+    kind: str
+
+
+def queries(data: ReferData, split: str, limit: int | None = None, seed: int = 0) -> list[list[Query]]:
+    """A split's expressions, present and absent, photo by photo.
+
+    Photos come in an order drawn with `seed`, so that a limited run measures a fair sample.
+
+    Args:
+        data: The data set.
+        split: Such as "dev".
+        limit: At most this many expressions of present objects (None: all); absent ones come with their photos.
+        seed: Of the order.
+
+    Raises:
+        ValueError: The split has no expressions, or the limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    photos: dict[int, list[Query]] = {}
+    for ref in data.refs_of(split):
+        for sentence in ref.sentences:
+            query = Query(ref.image_id, ref.ann_id, sentence.sent, sentence.kind)
+            photos.setdefault(ref.image_id, []).append(query)
+    left = sum(map(len, photos.values())) if limit is None else limit
+    chosen: dict[int, list[Query]] = {}
+    for place in np.random.default_rng(seed).permutation(len(photos)):
+        image_id = list(photos)[place]
+        if left > 0:
+            chosen[image_id] = photos[image_id][:left]
+            left -= len(chosen[image_id])
+    for absent in data.absent:
+        if absent.split == split and (
+            absent.image_id in chosen or (limit is None and absent.image_id not in photos)
+        ):
+            query = Query(absent.image_id, None, absent.sent, "absent")
+            chosen.setdefault(absent.image_id, []).append(query)
+    return list(chosen.values())
+
+
+def shuffled(photos: Sequence[Sequence[Query]], seed: int = 0) -> list[list[Query]]:
+    """Each photo's expressions dealt to its other objects: what a model reaches without the words.
+
+    In a photo of several objects every object gets all expressions of another one (a random cycle through the
+    objects, so none keeps its own). Photos with a single object are left out, for there is no other to deal
+    to; so are absent expressions.
+
+    Raises:
+        ValueError: No photo has two objects.
+    """
+    rng = np.random.default_rng(seed)
+    dealt = []
+    for photo in photos:
+        objects = rng.permutation(
+            sorted({query.ann_id for query in photo if query.ann_id is not None})
+        ).tolist()
+        other = dict(zip(objects, objects[1:] + objects[:1]))
+        if len(objects) > 1:
+            dealt.append(
+                [replace(query, ann_id=other[query.ann_id]) for query in photo if query.ann_id is not None]
+            )
+    if not dealt:
+        raise ValueError("no photo has two objects with expressions: nothing to shuffle")
+    return dealt
