@@ -83,7 +83,7 @@ def test_boundary_f_tolerates_two_pixels_at_320(shift, expected):
 
 
 def test_boundary_f_by_hand_one_pixel_past_the_tolerance():
-    # One column each, shifted by 3: the far pixels miss, so the 20-pixel left and right sides do (less their corners).
+    # Shifted by 3 columns: the left and right sides miss, the top and bottom mostly lie on each other.
     ours, truth = square(320, 100, 103, 20), square(320, 100, 100, 20)
     near = sum(
         min(np.hypot(y - v, x - u) for v, u in zip(*np.nonzero(contour(truth)))) <= 2

@@ -34,8 +34,8 @@ def ask(predictor: "Predictor", data: ReferData, protocol: str = "ours") -> Answ
         predictor: The model.
         data: Where the photos are.
         protocol: "ours": the probability is brought to the photo's own size, then cut. "authors": cut at the
-            network's input size, the binary map brought to the photo's size (bilinearly), and every pixel above
-            0 counted, which widens each mask by up to a pixel of the network's input.
+            network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
+            above 0 counted, which widens each mask by up to a pixel of the network's input.
 
     Raises:
         ValueError: Unknown protocol.
@@ -140,7 +140,8 @@ def table(numbers: dict[str, Any]) -> str:
     """The numbers for reading, in percent."""
     low, high = THRESHOLDS[0], THRESHOLDS[-1]
     lines = [
-        f"{numbers['model']} on {numbers['split']}: {numbers['n']} expressions, protocol {numbers['protocol']}"
+        f"{numbers['model']} on {numbers['split']}: {numbers['n']} expressions"
+        + f", protocol {numbers['protocol']}"
         + (", shuffled among each photo's objects" if numbers["shuffled"] else ""),
         "",
         f"{'':18}{'overall IoU':>12}{'mean IoU':>10}   precision at {low} to {high}",

@@ -26,7 +26,7 @@ def queries(data: ReferData, split: str, limit: int | None = None, seed: int = 0
     Args:
         data: The data set.
         split: Such as "dev".
-        limit: At most this many expressions of present objects (None: all); absent ones come with their photos.
+        limit: At most this many expressions of present objects (None: all); plus absent ones of their photos.
         seed: Of the order.
 
     Raises:

@@ -1,0 +1,211 @@
+"""train/evaluate.py, queries.py and baselines.py on drawn photos, with a predictor that knows colours."""
+
+import json
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from tests.photoref_fixture import COLOURS, make_photoref
+from train.baselines import center, largest
+from train.data.reader import ReferData
+from train.evaluate import add_arguments, ask, evaluate, main, measure, report
+from train.metrics import Record, summarise
+from train.queries import Query, queries, shuffled
+
+KEYS = {
+    "overall_iou", "mean_iou", "precision", "without_refusal", "boundary_f", "by_length", "by_kind",
+    "absent_accuracy", "n", "model", "split", "protocol",
+}  # fmt: skip
+
+
+@dataclass
+class Said:
+    mask: np.ndarray
+    score: float
+    present: bool
+
+
+@dataclass
+class ByColour:
+    """Masks what has the colour that is named; says "nothing" to purple; else masks every object."""
+
+    calls: list[str] = field(default_factory=list)
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        self.calls.append("encode")
+        return image
+
+    def segment_many(self, photo: np.ndarray, expressions: list[str]) -> list[Said]:
+        self.calls.append(f"segment {len(expressions)}")
+        return [self._segment(photo, expression.split()[0]) for expression in expressions]
+
+    def _segment(self, photo: np.ndarray, word: str) -> Said:
+        if word in COLOURS:
+            return Said((photo == COLOURS[word]).all(axis=2), 0.9, True)
+        return Said(np.ptp(photo, axis=2) > 0, 0.2 if word == "purple" else 0.6, word != "purple")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_photoref(tmp_path_factory.mktemp("photoref"), photos=12)
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return ReferData.open(folder)
+
+
+def test_keys_and_what_was_measured(data):
+    numbers = evaluate(ByColour(), data, "dev", model="by colour")
+    assert KEYS <= numbers.keys()
+    assert (numbers["model"], numbers["split"], numbers["protocol"]) == ("by colour", "dev", "ours")
+    assert numbers["n"] == sum(len(ref.sentences) for ref in data.refs_of("dev"))
+    assert numbers["absent_accuracy"] == 1.0  # all absent things of the drawn data are purple
+    assert set(numbers["by_kind"]) == {"location", "look", "free"}
+    assert json.loads(json.dumps(numbers)) == numbers
+
+
+def test_a_photo_is_encoded_once_and_asked_in_one_batch(data):
+    predictor = ByColour()
+    evaluate(predictor, data, "dev")
+    photos = {ref.image_id for ref in data.refs_of("dev")}
+    assert predictor.calls[::2] == ["encode"] * len(photos)
+    assert all(call.startswith("segment") for call in predictor.calls[1::2])
+
+
+def looks_alone(photos: list[list[Query]], data: ReferData) -> list[list[Query]]:
+    """Only expressions by colour, of objects that are the only one of their colour in the photo."""
+    unique = []
+    for photo in photos:
+        looks = [query for query in photo if query.kind == "look"]
+        colours = [query.expression.split()[0] for query in looks]
+        unique.append(
+            [query for query, colour in zip(looks, colours, strict=True) if colours.count(colour) == 1]
+        )
+    return [photo for photo in unique if photo]
+
+
+def test_masks_that_follow_the_words_are_right_and_with_shuffled_words_wrong(data):
+    photos = looks_alone(queries(data, "train"), data)
+    right = summarise(measure(ask(ByColour(), data), data, photos))
+    assert right["overall_iou"] == right["mean_iou"] == right["precision"]["0.9"] == 1.0
+    assert right["boundary_f"] == 1.0
+    wrong = summarise(measure(ask(ByColour(), data), data, shuffled(photos)))
+    assert wrong["overall_iou"] == wrong["mean_iou"] == 0.0
+    assert 0 < wrong["n"] < right["n"]  # photos of one object are left out
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffling_deals_every_expression_to_another_object_of_its_photo(data, seed):
+    photos = queries(data, "train")
+    dealt = {photo[0].image_id: photo for photo in shuffled(photos, seed)}
+    for photo in photos:
+        present = [query for query in photo if query.ann_id is not None]
+        objects = {query.ann_id for query in present}
+        if len(objects) == 1:
+            assert photo[0].image_id not in dealt
+            continue
+        after = dealt[photo[0].image_id]
+        assert [query.expression for query in after] == [query.expression for query in present]
+        assert all(old.ann_id != new.ann_id for old, new in zip(present, after, strict=True))
+        assert {query.ann_id for query in after} == objects
+
+
+def test_nothing_to_shuffle():
+    with pytest.raises(ValueError, match="two objects"):
+        shuffled([[Query(1, 1, "dog", "free"), Query(1, None, "cat", "absent")]])
+
+
+def test_limit_counts_expressions_of_present_objects(data):
+    for limit in (1, 4, 10):
+        photos = queries(data, "train", limit)
+        assert sum(query.ann_id is not None for photo in photos for query in photo) == limit
+        assert photos == queries(data, "train", limit)
+    assert evaluate(ByColour(), data, "train", limit=7)["n"] == 7
+    everything = queries(data, "train")
+    assert len({photo[0].image_id for photo in everything}) == len(everything)
+    assert sum(q.ann_id is None for p in everything for q in p) == sum(
+        a.split == "train" for a in data.absent
+    )
+    with pytest.raises(ValueError, match="at least 1"):
+        queries(data, "train", 0)
+
+
+def test_errors_name_what_exists(data):
+    with pytest.raises(ValueError, match="dev"):
+        evaluate(ByColour(), data, "val")
+    with pytest.raises(ValueError, match="ours, authors"):
+        evaluate(ByColour(), data, "dev", protocol="theirs")
+    with pytest.raises(ValueError, match="unc, gref, referit"):
+        evaluate(ByColour(), data, "dev", bins="coco")
+
+
+def test_center_is_an_ellipse_of_the_mean_size(data):
+    image_id = next(iter(data.images))
+    [one, two] = center(data)(image_id, ["dog", "cat"])
+    assert np.array_equal(one.mask, two.mask) and one.present
+    photo = data.images[image_id]
+    assert one.mask.shape == (photo.height, photo.width)
+    sizes = [(a.area / (photo.width * photo.height)) ** 0.5 for a in data.annotations.values()]
+    assert one.mask.mean() == pytest.approx(np.mean(sizes) ** 2, rel=0.1)
+    y, x = np.nonzero(one.mask)
+    assert (np.mean(x), np.mean(y)) == pytest.approx((photo.width / 2, photo.height / 2), abs=1)
+    assert np.ptp(x) / np.ptp(y) == pytest.approx(photo.width / photo.height, rel=0.1)
+
+
+def test_largest_is_the_largest_annotated_object(data):
+    for image_id, ann_ids in data.annotations_of.items():
+        [answer] = largest(data)(image_id, ["anything"])
+        assert answer.mask.sum() == max(data.mask(ann_id).sum() for ann_id in ann_ids)
+
+
+def run(*words: object) -> None:
+    parser = ArgumentParser()
+    add_arguments(parser)
+    main(parser.parse_args([str(word) for word in words]))
+
+
+def test_command_line_writes_numbers_and_results(folder, tmp_path, capsys):
+    out, lines = tmp_path / "new" / "numbers.json", tmp_path / "results.jsonl"
+    run("baseline:largest", "--data", folder, "--split", "dev", "--json", out, "--results", lines)
+    numbers = json.loads(out.read_text())
+    assert (
+        KEYS <= numbers.keys()
+        and numbers["model"] == "baseline:largest"
+        and numbers["absent_accuracy"] == 0.0
+    )
+    records = [Record(**json.loads(line)) for line in lines.read_text().splitlines()]
+    assert report(records, "baseline:largest", "dev") == numbers
+    printed = capsys.readouterr().out
+    assert f"{100 * numbers['overall_iou']:.1f}" in printed and "location" in printed
+
+
+def test_command_line_options(folder, tmp_path, capsys):
+    out = tmp_path / "numbers.json"
+    common = ("baseline:center", "--data", folder, "--json", out)
+    run(*common, "--shuffle-expressions", "--bins", "gref")
+    numbers = json.loads(out.read_text())
+    assert numbers["shuffled"] and numbers["absent_accuracy"] is None and "8-10" in numbers["by_length"]
+    run(*common, "--presence-threshold", "1.5")  # refuses everything
+    numbers = json.loads(out.read_text())
+    assert numbers["overall_iou"] == 0.0 < numbers["without_refusal"]["overall_iou"]
+    assert numbers["absent_accuracy"] == numbers["refused"] == 1.0
+    run(*common, "--split", "study", "--calibrate")
+    assert json.loads(out.read_text())["calibration"]["presence_threshold"] == 1.0
+    assert "presence threshold" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["baseline:smallest"], "center, largest"),
+        (["baseline:center", "--split", "val"], "study"),
+        (["baseline:center", "--calibrate"], "not on dev"),
+        (["baseline:center", "--limit", "-3"], "at least 1"),
+    ],
+)
+def test_command_line_errors(folder, words, message):
+    with pytest.raises(ValueError, match=message):
+        run(*words, "--data", folder)
