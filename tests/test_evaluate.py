@@ -3,14 +3,17 @@
 import json
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.photoref_fixture import COLOURS, make_photoref
+from train.answers import ask
 from train.baselines import center, largest
 from train.data.reader import ReferData
-from train.evaluate import add_arguments, ask, evaluate, main, measure, report
+from train.evaluate import add_arguments, evaluate, main, measure, report
 from train.metrics import Record, summarise
 from train.queries import Query, queries, shuffled
 
@@ -22,9 +25,15 @@ KEYS = {
 
 @dataclass
 class Said:
-    mask: np.ndarray
+    probability: np.ndarray
     score: float
     present: bool
+    mask_threshold: float = 0.5
+    levels: tuple[np.ndarray, ...] = ()
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.probability >= self.mask_threshold
 
 
 @dataclass
@@ -37,7 +46,7 @@ class ByColour:
         self.calls.append("encode")
         return image
 
-    def segment_many(self, photo: np.ndarray, expressions: list[str]) -> list[Said]:
+    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Said]:
         self.calls.append(f"segment {len(expressions)}")
         return [self._segment(photo, expression.split()[0]) for expression in expressions]
 
@@ -111,6 +120,44 @@ def test_shuffling_deals_every_expression_to_another_object_of_its_photo(data, s
         assert [query.expression for query in after] == [query.expression for query in present]
         assert all(old.ann_id != new.ann_id for old, new in zip(present, after, strict=True))
         assert {query.ann_id for query in after} == objects
+
+
+class OneCell:
+    """A network of 4 x 4 input whose finest level is 2 x 2: probability 0.9 in the left upper cell."""
+
+    config = SimpleNamespace(image_size=4)
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        return image
+
+    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Said]:
+        level = np.array([[0.9, 0.0], [0.0, 0.0]], np.float32)
+        at_photo_size = cv2.resize(level, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return [Said(at_photo_size, 0.9, True, levels=(level,)) for _ in expressions]
+
+
+@dataclass
+class GreyPhoto:
+    height: int
+    width: int
+
+    def photo(self, image_id: int) -> np.ndarray:
+        return np.full((self.height, self.width, 3), 128, np.uint8)
+
+
+def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel():
+    # At 4 x 4 the probability is 0.9ab, a and b of 1, 0.75, 0.25, 0: at least 0.5 in the 2 x 2 left upper pixels
+    # (0.9 * 0.75 * 0.75 = 0.506). Enlarged to 8 x 12, the binary map is above 0 up to the centre of the first
+    # empty pixel, 2.5 of 4 pixels: 5 of 8 rows and 7 of 12 columns have their centre before it.
+    data = GreyPhoto(8, 12)
+    [authors] = ask(OneCell(), data, "authors")(1, ["dog"])
+    assert authors.mask[:5, :7].all() and authors.mask.sum() == 35
+    [ours] = ask(OneCell(), data, "ours")(1, ["dog"])
+    assert authors.mask[ours.mask].all() and 0 < ours.mask.sum() < 35
+    [all_empty] = ask(OneCell(), data, "authors", mask_threshold=0.95)(1, ["dog"])
+    assert not all_empty.mask.any()
+    [looser] = ask(OneCell(), data, "ours", mask_threshold=0.2)(1, ["dog"])
+    assert looser.mask.sum() > ours.mask.sum()
 
 
 def test_nothing_to_shuffle():

@@ -1,31 +1,12 @@
 """What a number is worth: masks that ignore the words."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from train.answers import Answer, Answers
 from train.data.reader import ReferData
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is said to one expression.
-
-    Attributes:
-        mask: H x W bool at the photo's own size, whether or not the object is taken to be there.
-        score: "Is it there at all", 0..1.
-        present: Whether the answer is the mask rather than "nothing".
-    """
-
-    mask: np.ndarray
-    score: float = 1.0
-    present: bool = True
-
-
-# Answers to several expressions about one photo, given by its id.
-Answers = Callable[[int, Sequence[str]], list[Answer]]
 
 
 def center(data: ReferData) -> Answers:

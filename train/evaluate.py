@@ -15,46 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from train.baselines import BASELINES, Answer, Answers
+from train.answers import PROTOCOLS, Answer, Answers, ask
+from train.baselines import BASELINES
 from train.data.reader import ReferData
 from train.metrics import BINS, THRESHOLDS, Record, boundary_f, summarise
 from train.presence import calibrate, decide
 from train.queries import Query, queries, shuffled
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
-    from cefnet.predictor import Predictor, Result
-
-PROTOCOLS = ("ours", "authors")
-
-
-def ask(predictor: "Predictor", data: ReferData, protocol: str = "ours") -> Answers:
-    """A model as something that answers expressions; a photo is encoded once for all of them.
-
-    Args:
-        predictor: The model.
-        data: Where the photos are.
-        protocol: "ours": the probability is brought to the photo's own size, then cut. "authors": cut at the
-            network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
-            above 0 counted, which widens each mask by up to a pixel of the network's input.
-
-    Raises:
-        ValueError: Unknown protocol.
-    """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
-
-    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
-        photo = predictor.encode(data.photo(image_id))
-        results = predictor.segment_many(photo, list(expressions))
-        return [Answer(_mask(result, protocol), result.score, result.present) for result in results]
-
-    return answers
-
-
-def _mask(result: "Result", protocol: str) -> np.ndarray:
-    if protocol == "ours":
-        return result.mask
-    raise NotImplementedError
+    from cefnet.predictor import Predictor
 
 
 def measure(
@@ -203,6 +172,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", action="store_true", help="also choose the presence threshold (not on dev)"
     )
+    parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the model's own")
     parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the model's own")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument(
@@ -245,7 +215,9 @@ def _answers(args: argparse.Namespace, data: ReferData) -> Answers:
         return BASELINES[name](data)
     from cefnet.predictor import Predictor
 
-    return ask(Predictor.from_pretrained(args.model, device=args.device), data, args.protocol)
+    return ask(
+        Predictor.from_pretrained(args.model, device=args.device), data, args.protocol, args.mask_threshold
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,74 @@
+"""Who answers expressions when something is measured: a model, under one of two protocols."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from train.data.reader import ReferData
+
+if TYPE_CHECKING:  # baselines are measured without loading torch
+    from cefnet.predictor import Predictor, Result
+
+PROTOCOLS = ("ours", "authors")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to one expression.
+
+    Attributes:
+        mask: H x W bool at the photo's own size, whether or not the object is taken to be there.
+        score: "Is it there at all", 0..1.
+        present: Whether the answer is the mask rather than "nothing".
+    """
+
+    mask: np.ndarray
+    score: float = 1.0
+    present: bool = True
+
+
+# Answers to several expressions about one photo, given by its id.
+Answers = Callable[[int, Sequence[str]], list[Answer]]
+
+
+def ask(
+    predictor: "Predictor", data: ReferData, protocol: str = "ours", mask_threshold: float | None = None
+) -> Answers:
+    """A model as something that answers expressions; a photo is encoded once for all of them.
+
+    Args:
+        predictor: The model.
+        data: Where the photos are.
+        protocol: "ours": the probability is brought to the photo's own size, then cut. "authors": cut at the
+            network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
+            above 0 counted, which widens each mask by up to a pixel of the network's input.
+        mask_threshold: Probability at which the mask is cut; the model's own if None.
+
+    Raises:
+        ValueError: Unknown protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
+
+    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
+        photo = predictor.encode(data.photo(image_id))
+        results = predictor.segment_many(photo, list(expressions), explain=False)
+        if mask_threshold is not None:
+            results = [replace(result, mask_threshold=mask_threshold) for result in results]
+        if protocol == "ours":
+            return [Answer(result.mask, result.score, result.present) for result in results]
+        size = predictor.config.image_size
+        return [Answer(_authors_mask(result, size), result.score, result.present) for result in results]
+
+    return answers
+
+
+def _authors_mask(result: "Result", size: int) -> np.ndarray:
+    square = (
+        cv2.resize(result.levels[0], (size, size), interpolation=cv2.INTER_LINEAR) >= result.mask_threshold
+    )
+    height, width = result.probability.shape
+    return cv2.resize(square.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
