@@ -3,6 +3,7 @@
 The point is that the words stay true: a mirrored photo gets mirrored words, a crop keeps what its words speak of.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ _SIDE = re.compile(
     re.IGNORECASE,
 )
 _OTHER_SIDE = {"left": "right", "right": "left", "lft": "rt", "rt": "lft"}
-# "the dog right behind the man" speaks of no side; "the dog on the right behind the man" does.
+# "right behind the man" may speak of no side, "on the right behind the man" does.
 _ADVERB = re.compile(
-    r"(?<!\bthe )(?<!\bon )(?<!\bat )(?<!\bfar )(?<!\btop )(?<!\bfrom )(?<!\bto )(?<!\bupper )(?<!\blower )(?<!\bbottom )"
-    r"(?<!\bfarthest )(?<!\bfurthest )(?<!\bfront )(?<!\bback )(?<!\bfacing )(?<!\blooking )"
-    r"\bright (?=(?:next|behind|beside|above|below|under|beneath|underneath|over|near|by|after|before|against|beneath|"
+    r"\b(?<!\bthe )(?<!\bon )(?<!\bat )(?<!\bfar )(?<!\btop )(?<!\bfrom )(?<!\bto )(?<!\bupper )(?<!\blower )"
+    r"(?<!\bbottom )(?<!\bfarthest )(?<!\bfurthest )(?<!\bfront )(?<!\bback )(?<!\bfacing )(?<!\blooking )"
+    r"(?:left|right) (?=(?:next|behind|beside|above|below|under|underneath|beneath|over|near|by|after|before|against|"
     r"between|in front|on top|in the (?:middle|center|centre))\b)",
     re.IGNORECASE,
 )
@@ -42,7 +43,7 @@ _UNMIRRORED = re.compile(
 def mirror_text(expression: str) -> str:
     """Swaps left and right in an expression (leftmost, left-hand, ... too); twice is the identity.
 
-    "right" as an adverb ("right behind the man") stays.
+    What may be an adverb ("right behind the man") stays; such an expression is not `mirrorable`.
     """
     adverbs = {m.start() for m in _ADVERB.finditer(expression)}
 
@@ -56,8 +57,8 @@ def mirror_text(expression: str) -> str:
 
 
 def mirrorable(expression: str) -> bool:
-    """False for expressions that a mirrored photo can't be made to fit: numbers, lettering, clock positions."""
-    return _UNMIRRORED.search(expression) is None and mirror_text(mirror_text(expression)) == expression
+    """False for what a mirrored photo may not fit: numbers, lettering, clock positions, "right behind"."""
+    return _UNMIRRORED.search(expression) is None and _ADVERB.search(expression) is None
 
 
 def names_place(expression: str) -> bool:
@@ -97,13 +98,13 @@ def draw_window(
     scale = rng.uniform(smallest, 1.0)
     spans = []
     for axis, size in enumerate((width, height)):
-        low = min((box[axis] for box in keep), default=float(size))
-        high = max((box[axis] + box[axis + 2] for box in keep), default=0.0)
-        side = min(1.0, max(smallest, scale * rng.uniform(0.85, 1.18))) * size
-        length = min(size, int(np.ceil(max(side, high - low))))
-        first, last = max(0, int(np.ceil(high)) - length), min(size - length, int(low))
-        start = int(rng.integers(first, last + 1)) if last >= first else first
-        spans.append((start, min(size, start + length)))
+        low = min((int(box[axis]) for box in keep), default=size)
+        high = min(size, max((math.ceil(box[axis] + box[axis + 2]) for box in keep), default=0))
+        side = size * min(1.0, max(smallest, scale * rng.uniform(0.85, 1.18)))
+        length = max(math.ceil(side), high - low)
+        first, last = max(0, high - length), min(size - length, low)
+        start = int(rng.integers(first, last + 1))
+        spans.append((start, start + length))
     return Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
 
 

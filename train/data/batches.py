@@ -1,7 +1,7 @@
 """Training batches: a few photos, several expressions each, augmented so that every expression stays true."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -12,28 +12,10 @@ from torch.utils.data import Dataset, get_worker_info
 
 from cefnet.text import Tokenizer
 from train.data import augment
-from train.data.expressions import Thing, category_name, describe, thing
+from train.data.expressions import Thing, describe, thing
 from train.data.reader import ReferData, decode_mask
-from train.data.samples import Sample, Sampler
-
-
-@dataclass(frozen=True)
-class BatchSpec:
-    """What a batch holds. Shares are of all samples, 0..1; flip, crop, colour are chances per photo, typos per sample."""
-
-    image_size: int = 192  # photos are squashed to image_size x image_size
-    photos: int = 6
-    expressions: int = 4  # per photo
-    several_weight: float = 4.0  # photos with two or more referred objects are drawn this much more often
-    generated: float = 0.2  # expressions made from annotations
-    categories: float = 0.4  # share of the generated ones that are "category name -> all its masks"
-    absent: float = 0.06  # expressions of something that isn't there
-    captions: float = 0.05  # captions of photos with one clear subject
-    flip: float = 0.5
-    crop: float = 0.5
-    smallest_crop: float = 0.55  # share of each side that a crop keeps at least
-    colour: float = 0.5
-    typos: float = 0.03
+from train.data.samples import BatchSpec, Sample, Sampler
+from train.data.vocabulary import category_name
 
 
 @dataclass
@@ -53,12 +35,15 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch with its tensors on a device."""
-        tensors = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **tensors)
+        return self._map(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         """For DataLoader(pin_memory=True)."""
-        return replace(self, **{k: v.pin_memory() for k, v in vars(self).items() if isinstance(v, Tensor)})
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        fields = {k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return Batch(**fields)
 
 
 class Batches(Dataset):
@@ -169,19 +154,18 @@ class Batches(Dataset):
         """Writes the generated expressions, which are made for the frame as it is now."""
         if not any(s.kind in ("generated", "category") for s in drawn):
             return list(drawn)
-        annotations, names = self.data.annotations, self.data.categories
-        things = [
-            thing(a, names[annotations[a].category_id], m, not annotations[a].predicted)
-            for a, m in small.items()
-        ]
-        taken = {a for s in drawn for a in s.ann_ids}
-        filled = []
+        things = []
+        for ann_id, mask in small.items():
+            annotation = self.data.annotations[ann_id]
+            name = self.data.categories[annotation.category_id]
+            things += [] if annotation.iscrowd else [thing(ann_id, name, mask, not annotation.predicted)]
+        filled: list[Sample] = []
         for sample in drawn:
+            said = [*drawn, *filled]
             if sample.kind == "generated":
-                sample = _generated(things, taken, image, rng) or replace(sample, kind="category")
+                sample = _generated(things, said, image, rng) or replace(sample, kind="category")
             if sample.kind == "category":
-                sample = _category(things, rng) or self.sampler.spare(image_id, small.keys(), rng)
-            taken.update(sample.ann_ids)
+                sample = _category(things, rng) or self.sampler.absent(image_id, rng)
             filled.append(sample)
         return filled
 
@@ -206,13 +190,15 @@ def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 
 def _generated(
-    things: Sequence[Thing], taken: set[int], image: np.ndarray, rng: np.random.Generator
+    things: Sequence[Thing], said: Sequence[Sample], image: np.ndarray, rng: np.random.Generator
 ) -> Sample | None:
-    """Describes a thing of some size, one that no other sample is about if possible."""
+    """Describes a thing of some size in words not yet said, one that no other sample is about if possible."""
+    taken, texts = {a for s in said for a in s.ann_ids}, {s.text for s in said}
     worthy = [t for t in things if t.area > 0.002]
     order = sorted(rng.permutation(len(worthy)), key=lambda i: worthy[i].ann_id in taken)
-    for i in order[:6]:
-        if text := describe(worthy[i], things, image, rng):
+    for i in (order[:4] * 2)[:6]:
+        text = describe(worthy[i], things, image, rng)
+        if text and text not in texts:
             return Sample(text, (worthy[i].ann_id,), "generated")
     return None
 

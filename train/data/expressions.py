@@ -7,58 +7,14 @@ so "smallest" and counting ("second from the left") are only said where people d
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "person": ("human", "one"),
-    "bicycle": ("bike", "cycle"),
-    "car": ("vehicle", "automobile"),
-    "motorcycle": ("motorbike", "bike"),
-    "airplane": ("plane", "aeroplane", "aircraft"),
-    "truck": ("lorry",),
-    "boat": ("ship", "vessel"),
-    "traffic light": ("stoplight", "traffic signal"),
-    "fire hydrant": ("hydrant",),
-    "cat": ("kitty", "feline"),
-    "dog": ("pup", "canine"),
-    "horse": ("pony",),
-    "cow": ("bovine", "cattle"),
-    "backpack": ("rucksack", "bag"),
-    "handbag": ("purse", "bag"),
-    "tie": ("necktie",),
-    "suitcase": ("luggage", "bag"),
-    "sports ball": ("ball",),
-    "baseball bat": ("bat",),
-    "baseball glove": ("glove", "mitt"),
-    "tennis racket": ("racket", "racquet"),
-    "wine glass": ("glass", "goblet"),
-    "cup": ("mug",),
-    "bowl": ("dish",),
-    "hot dog": ("hotdog",),
-    "donut": ("doughnut",),
-    "chair": ("seat",),
-    "couch": ("sofa",),
-    "potted plant": ("plant", "houseplant"),
-    "dining table": ("table",),
-    "tv": ("television", "screen", "monitor"),
-    "laptop": ("computer", "notebook"),
-    "mouse": ("computer mouse",),
-    "remote": ("remote control",),
-    "cell phone": ("phone", "mobile phone"),
-    "oven": ("stove", "cooker"),
-    "sink": ("basin", "washbasin"),
-    "refrigerator": ("fridge",),
-    "teddy bear": ("teddy", "stuffed animal"),
-    "hair drier": ("hair dryer",),
-}
-PORTABLE = frozenset(
-    "backpack umbrella handbag tie suitcase skis snowboard kite skateboard surfboard frisbee".split()
-    + ["baseball bat", "baseball glove", "tennis racket", "cell phone"]
-)  # what a person is "with"
-COLOURS = ("black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+from train.data.colours import COLOURS, colour_shares
+from train.data.vocabulary import PORTABLE, category_name
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -90,12 +46,6 @@ def thing(ann_id: int, category: str, mask: np.ndarray, certain: bool = True) ->
     x, y, w, h = cv2.boundingRect(mask)
     box = (x / width, y / height, (x + w) / width, (y + h) / height)
     return Thing(ann_id, category, box, cv2.countNonZero(mask) / mask.size, certain, mask)
-
-
-def category_name(category: str, rng: np.random.Generator) -> str:
-    """The category's name or, every third time, another word for it."""
-    others = SYNONYMS.get(category, ())
-    return str(rng.choice(others)) if others and rng.random() < 0.33 else category
 
 
 def describe(
@@ -160,15 +110,15 @@ def _ends(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
             found += [f"{words} {name}"]
             found += [f"{words}most {name}", f"{name} farthest to the {words}"] if centre == "x" else []
     if len(rivals) == 2:
-        low, high = sorted(r.x for r in rivals)
-        found += [f"middle {name}", f"{name} in between"] if low + 0.07 < target.x < high - 0.07 else []
+        least, most = sorted(r.x for r in rivals)
+        found += [f"middle {name}", f"{name} in between"] if least + 0.07 < target.x < most - 0.07 else []
     return found
 
 
 def _orders(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
     """Counting from a side; only in a row of three to six that people annotated, with clear gaps."""
     row = sorted([target, *rivals], key=lambda t: t.x)
-    gaps = [b.x - a.x for a, b in zip(row, row[1:])]
+    gaps = [b.x - a.x for a, b in pairwise(row)]
     if not 3 <= len(row) <= 6 or min(gaps) < 0.05 or not all(t.certain for t in row):
         return []
     found = []
@@ -247,28 +197,3 @@ def _coloured_part(t: Thing) -> np.ndarray:
     rows = slice(int(y0 + 0.25 * (y1 - y0)), int(y0 + 0.6 * (y1 - y0)) + 1)
     trunk[rows] = t.mask[rows]
     return trunk
-
-
-def colour_shares(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Share of each of COLOURS among the pixels of a mask: 11 floats that sum to 1 (zeros for an empty mask)."""
-    pixels = image[mask > 0] >> 3
-    names = _colour_table()[pixels[:, 0], pixels[:, 1], pixels[:, 2]]
-    return np.bincount(names, minlength=len(COLOURS)) / max(1, len(names))
-
-
-@lru_cache(maxsize=1)
-def _colour_table() -> np.ndarray:
-    """Index into COLOURS for each RGB colour of 5 bits a channel: 32 x 32 x 32 int64."""
-    grid = np.stack(np.meshgrid(*[np.arange(32, dtype=np.float32) / 31] * 3, indexing="ij"), axis=-1)
-    hue, saturation, value = np.moveaxis(cv2.cvtColor(grid.reshape(1024, 32, 3), cv2.COLOR_RGB2HSV), -1, 0)
-    hue, saturation, value = (a.reshape(32, 32, 32) for a in (hue, saturation, value))  # 0..360, 0..1, 0..1
-    names = np.select(
-        [hue < 12, hue < 40, hue < 68, hue < 165, hue < 255, hue < 290, hue < 345],
-        [3, 4, 5, 6, 7, 8, 9],
-        default=3,
-    )
-    names = np.where((names == 4) & ((value < 0.72) | (saturation < 0.55)), 10, names)  # dull orange is brown
-    names = np.where((names == 3) & (value < 0.45) & (hue < 20), 10, names)  # dark red too
-    names = np.where((names == 3) & (saturation < 0.5) & (value > 0.7), 9, names)  # pale red is pink
-    names = np.where(saturation < 0.16, np.select([value < 0.25, value > 0.8], [0, 1], default=2), names)
-    return np.where(value < 0.2, 0, names)

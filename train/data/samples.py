@@ -4,20 +4,34 @@ import re
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from train.data.expressions import SYNONYMS
-from train.data.reader import ReferData, Ref
+from train.data.reader import Ref, ReferData
+from train.data.vocabulary import category_words
 
-if TYPE_CHECKING:
-    from train.data.batches import BatchSpec
-
-_PEOPLE = "man woman boy girl child kid baby toddler lady guy player rider skier surfer climber".split()
 _SEVERAL = re.compile(
     r"\b(?:two|three|four|five|six|several|many|some|group|couple|people|men|women|kids|children|boys|girls|dogs)\b"
 )
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What a batch holds. Shares are of all samples, 0..1; flip, crop, colour are chances per photo, typos per sample."""
+
+    image_size: int = 192  # photos are squashed to image_size x image_size
+    photos: int = 6
+    expressions: int = 4  # per photo
+    several_weight: float = 4.0  # photos with two or more referred objects are drawn this much more often
+    generated: float = 0.2  # expressions made from annotations
+    categories: float = 0.4  # share of the generated ones that are "category name -> all its masks"
+    absent: float = 0.06  # expressions of something that isn't there
+    captions: float = 0.05  # captions of photos with one clear subject, where there are enough such photos
+    flip: float = 0.5
+    crop: float = 0.5
+    smallest_crop: float = 0.55  # share of each side that a crop keeps at least
+    colour: float = 0.5
+    typos: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -32,22 +46,17 @@ class Sample:
 class Sampler:
     """Draws photos and their expressions from one split; holds tables only, all chance comes from the caller."""
 
-    def __init__(self, data: ReferData, spec: "BatchSpec", split: str) -> None:
+    def __init__(self, data: ReferData, spec: BatchSpec, split: str) -> None:
         self.data, self.spec = data, spec
         self.refs: dict[int, list[Ref]] = defaultdict(list)
         for ref in data.refs_of(split):
             self.refs[ref.image_id].append(ref)
-        self.absent: dict[int, list[str]] = defaultdict(list)
+        self.misses: dict[int, list[str]] = defaultdict(list)
         for a in data.absent:
             if a.split == split:
-                self.absent[a.image_id].append(a.sent)
-        self.ids = np.array(
-            [
-                i
-                for i, r in data.images.items()
-                if i in self.refs or (r.split == split and data.annotations_of[i])
-            ]
-        )
+                self.misses[a.image_id].append(a.sent)
+        annotated = {i for i, r in data.images.items() if r.split == split and data.annotations_of[i]}
+        self.ids = np.array(sorted(annotated | self.refs.keys()))
         if len(self.ids) < spec.photos:
             raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {spec.photos}")
         several = np.array([len({r.ann_id for r in self.refs.get(i, ())}) >= 2 for i in self.ids])
@@ -56,7 +65,18 @@ class Sampler:
         self.subjects = clear_subjects(data, self.ids)
         share = float(self.weights[np.isin(self.ids, list(self.subjects))].sum())
         self.caption_chance = min(0.5, spec.captions / share) if share else 0.0
-        self.foreign = sorted(data.categories)
+        self.companions = Companions(data)
+        self.looks = self._looks()
+
+    def _looks(self) -> dict[int, list[str]]:
+        """Sentences, by category, that name the category and no place: true wherever such a thing is."""
+        looks: dict[int, list[str]] = defaultdict(list)
+        for ref in (r for refs in self.refs.values() for r in refs):
+            words = set(category_words(self.data.categories[ref.category_id]))
+            looks[ref.category_id] += [
+                s.sent for s in ref.sentences if s.kind != "location" and words & set(s.sent.lower().split())
+            ]
+        return looks
 
     def photos(self, rng: np.random.Generator) -> list[int]:
         """The photos of a step, all different."""
@@ -72,7 +92,7 @@ class Sampler:
         for _ in range(spec.expressions):
             chance = rng.random()
             if chance < spec.absent:
-                samples.append(self._absent(image_id, rng))
+                samples.append(self.absent(image_id, rng))
             elif chance < spec.absent + spec.generated:
                 kind = "category" if rng.random() < spec.categories else "generated"
                 samples.append(Sample("", (), kind))
@@ -83,37 +103,48 @@ class Sampler:
                 samples.append(queue.pop() if queue else Sample("", (), "generated"))
         return samples
 
-    def spare(self, image_id: int, visible: Collection[int], rng: np.random.Generator) -> Sample:
-        """Something to say where nothing could be generated: about nothing in sight."""
-        return self._absent(image_id, rng)
-
     def _written(self, image_id: int, rng: np.random.Generator) -> list[Sample]:
         """All written expressions of a photo, to be taken from the end: one of each object, then one more of each."""
         refs = self.refs.get(image_id, [])
-        queue: list[Sample] = []
         orders = [rng.permutation(len(r.sentences)) for r in refs]
-        for turn in range(max((len(o) for o in orders), default=0)):
-            for i in rng.permutation(len(refs)):
-                if turn < len(orders[i]):
-                    queue.append(
-                        Sample(refs[i].sentences[orders[i][turn]].sent, (refs[i].ann_id,), "written")
-                    )
+        queue: list[Sample] = []
+        for turn in range(max((len(order) for order in orders), default=0)):
+            for i in (int(i) for i in rng.permutation(len(refs)) if turn < len(orders[i])):
+                sentence = refs[i].sentences[orders[i][turn]]
+                queue.append(Sample(sentence.sent, (refs[i].ann_id,), "written"))
         return queue[::-1]
 
-    def _absent(self, image_id: int, rng: np.random.Generator) -> Sample:
-        """A near miss from absent.json, or the name of a category that no one annotated or mentioned here."""
-        known = self.absent.get(image_id)
+    def absent(self, image_id: int, rng: np.random.Generator) -> Sample:
+        """Something that isn't in the photo: a near miss from absent.json, or a thing that is rarely seen there."""
+        known = self.misses.get(image_id)
         if known and rng.random() < 0.7:
             return Sample(str(rng.choice(known)), (), "absent")
         here = {self.data.annotations[a].category_id for a in self.data.annotations_of[image_id]}
         said = " ".join(s.sent for r in self.refs.get(image_id, ()) for s in r.sentences)
-        said = f"{said} {' '.join(self.data.captions.get(image_id, ()))}".lower()
-        for category in rng.permutation(self.foreign):
+        said = " ".join((said, *self.data.captions.get(image_id, ()))).lower()
+        for category in rng.permutation(self.companions.strangers(here)):
             name = self.data.categories[int(category)]
-            words = (name, *SYNONYMS.get(name, ()))
-            if int(category) not in here and name != "person" and not any(w in said for w in words):
-                return Sample(name, (), "absent")
+            if not any(w in said for w in category_words(name)):
+                looks = self.looks.get(int(category))
+                text = str(rng.choice(looks)) if looks and rng.random() < 0.5 else name
+                return Sample(text, (), "absent")
         return Sample("unicorn", (), "absent")  # every category is here
+
+
+class Companions:
+    """How often categories share a photo, to guess what a photo with unannotated things can't hold."""
+
+    def __init__(self, data: ReferData) -> None:
+        self.ids = np.array(sorted(data.categories))
+        sets = [{data.annotations[a].category_id for a in anns} for anns in data.annotations_of.values()]
+        has = np.array([[c in s for c in self.ids] for s in sets], dtype=np.float32)
+        # [a, b]: of the photos with a, the share that has b
+        self.share = (has.T @ has) / np.maximum(1.0, has.sum(0))[:, None]
+
+    def strangers(self, here: Collection[int], limit: float = 0.01) -> np.ndarray:
+        """Category ids that at most `limit` of the photos with any of `here` have."""
+        rows = self.share[np.isin(self.ids, list(here))]
+        return self.ids[(rows <= limit).all(axis=0)]
 
 
 def clear_subjects(data: ReferData, image_ids: Collection[int]) -> dict[int, tuple[int, tuple[str, ...]]]:
@@ -136,12 +167,9 @@ def clear_subjects(data: ReferData, image_ids: Collection[int]) -> dict[int, tup
         if len(large) != 1 or shares[large[0]] <= 0.08:
             continue
         name = data.categories[data.annotations[large[0]].category_id]
-        words = {name, *SYNONYMS.get(name, ()), *(_PEOPLE if name == "person" else ())} - {"one"}
-        fitting = [
-            c.rstrip(" .")
-            for c in captions
-            if words & set(c.lower().split()) and not _SEVERAL.search(c.lower())
-        ]
+        words = set(category_words(name))
+        alone = [c.rstrip(" .") for c in captions if not _SEVERAL.search(c.lower())]
+        fitting = [c for c in alone if words & set(c.lower().split())]
         if fitting:
             subjects[image_id] = (large[0], tuple(fitting))
     return subjects
