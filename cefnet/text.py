@@ -86,8 +86,8 @@ class Tokenizer:
         words: list[str] = []
         word_of: list[int] = []
         for word in expression[:MAX_CHARACTERS].split():
-            readable = word.encode("utf-8", "ignore").decode("utf-8")  # lone surrogates can't be spelled
-            pieces = self._processor.encode(readable)
+            # control characters say nothing, lone surrogates can't be spelled
+            pieces = self._processor.encode("".join(filter(str.isprintable, word)))
             if pieces:
                 ids += pieces
                 word_of += [len(words)] * len(pieces)

@@ -1,0 +1,8 @@
+"""CEFNet: finds what an expression names in a photo (encoder fusion with co-attention)."""
+
+from cefnet.config import PRESETS, ModelConfig
+from cefnet.model import CEFNet
+from cefnet.photos import read_photo
+from cefnet.predictor import Photo, Predictor, Result
+
+__all__ = ["PRESETS", "CEFNet", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]

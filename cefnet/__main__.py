@@ -1,0 +1,104 @@
+"""`python -m cefnet`: masks from the command line."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cefnet import render
+from cefnet.photos import read_photo
+from cefnet.predictor import Predictor, Result
+from cefnet.weights import load
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cefnet", description="Finds what you name in a photo.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    segment = commands.add_parser("segment", help="write masks of what expressions name in a photo")
+    segment.add_argument("photo", metavar="PHOTO", help="picture file")
+    segment.add_argument("expressions", metavar="EXPRESSION", nargs="+", help="such as 'dog on the left'")
+    segment.add_argument("--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)")
+    segment.add_argument("--revision", help="branch, tag or commit of a Hub model")
+    segment.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)")
+    segment.add_argument("--mask-threshold", type=_fraction, metavar="P", help="0..1 (default: the model's, mostly 0.5)")
+    segment.add_argument(
+        "--presence-threshold", type=_fraction, metavar="P", help="0..1; 0 always shows a best guess (default: the model's)"
+    )
+    segment.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
+
+    info = commands.add_parser("info", help="print what a model is")
+    info.add_argument("model", metavar="MODEL", help="shipped name, folder or Hub id")
+    info.add_argument("--revision", help="branch, tag or commit of a Hub model")
+    return parser
+
+
+def segment(args: argparse.Namespace) -> None:
+    """Writes mask.png, boundary.png, overlay.png and result.json for each expression."""
+    photo = read_photo(args.photo)
+    predictor = Predictor.from_pretrained(args.model, args.device, args.revision)
+    results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False)
+    for number, result in enumerate(results, start=1):
+        mask, presence = args.mask_threshold, args.presence_threshold
+        result = replace(
+            result,
+            mask_threshold=result.mask_threshold if mask is None else mask,
+            presence_threshold=result.presence_threshold if presence is None else presence,
+        )
+        folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
+        write(folder, photo, result, args.model)
+        found = f"{100 * (result.mask & result.present).mean():.1f}% of the photo" if result.present else "nothing matches"
+        print(f"{folder}: {result.expression!r}: {found} (score {result.score:.2f})")
+
+
+def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None:
+    """One result's files. Where nothing is present the mask is empty, the overlay is the photo."""
+    mask = result.mask & result.present
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mask.png").write_bytes(render.png(render.grey(mask)))
+    (folder / "boundary.png").write_bytes(render.png(render.grey(result.boundary)))
+    (folder / "overlay.png").write_bytes(render.png(render.overlay(photo, mask)))
+    about = {"model": model} | result.to_dict()
+    (folder / "result.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def info(args: argparse.Namespace) -> None:
+    """Prints config, parameters, source and SHA-256."""
+    checkpoint = load(args.model, "cpu", args.revision)
+    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
+    print(f"name        {checkpoint.name}")
+    print(f"source      {checkpoint.source}")
+    print(f"sha256      {checkpoint.sha256}")
+    print(f"parameters  {parameters:,}")
+    print(f"words seen  {len(checkpoint.words):,}")
+    print(f"config      {checkpoint.config.to_json().strip()}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns 0, or 2 after an error that the user can mend (printed in one line)."""
+    args = build_parser().parse_args(argv)
+    try:
+        {"segment": segment, "info": info}[args.command](args)
+    except (ValueError, OSError) as error:
+        print(f"python -m cefnet {args.command}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _folder_name(number: int, expression: str) -> str:
+    """"1-dog-on-the-left": safe on every file system."""
+    return "-".join([str(number), *re.findall(r"[a-z0-9]+", expression.lower())])[:60]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""Weights folders: `model.safetensors`, `config.json`, `tokenizer.model`, `words.json`, `README.md` (model card)."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from cefnet.config import ModelConfig
+from cefnet.model import CEFNet
+from cefnet.text import Tokenizer
+
+SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+MODEL, CONFIG, TOKENIZER, WORDS, CARD = "model.safetensors", "config.json", "tokenizer.model", "words.json", "README.md"
+FILES = (MODEL, CONFIG, TOKENIZER, WORDS)  # what a model needs; a card is for people
+MANIFEST = "manifest.json"  # SHA-256 of every shipped file
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that is ready for use, and what belongs to it.
+
+    Attributes:
+        model: In evaluation mode, float32, on its device.
+        tokenizer: Cuts expressions into the model's pieces.
+        config: What the model is built from.
+        words: How often each word (lower-cased) was seen in training.
+        name: Last part of what was asked for, such as "cefnet-acm".
+        source: Where the files are: a folder, or "owner/name@revision" on the Hub.
+        sha256: Of `model.safetensors`.
+    """
+
+    model: CEFNet
+    tokenizer: Tokenizer
+    config: ModelConfig
+    words: dict[str, int]
+    name: str
+    source: str
+    sha256: str
+
+
+def load(
+    name_or_path: str | Path, device: str | torch.device = "auto", revision: str | None = None
+) -> Checkpoint:
+    """Loads a shipped name, a weights folder, a run folder or a Hub id.
+
+    Shipped weights are checked against the SHA-256 in `weights/manifest.json`. Hub models come from the local cache
+    where the Hub can't be reached.
+
+    Args:
+        name_or_path: "cefnet-acm", a folder, or "owner/name".
+        device: "auto" (CUDA if there is a GPU, else the CPU) or a torch device.
+        revision: Branch, tag or commit of a Hub model.
+
+    Raises:
+        ValueError: If there is no such model, or a file is missing, damaged, changed, or belongs to another model.
+    """
+    target = pick_device(device)
+    folder, source, expected = locate(name_or_path, revision)
+    contents = {}
+    for file in FILES:
+        if not (folder / file).is_file():
+            raise ValueError(f"{folder} has no {file}; a weights folder holds {', '.join(FILES)}.")
+        contents[file] = (folder / file).read_bytes()
+        if expected is not None and hashlib.sha256(contents[file]).hexdigest() != expected.get(file):
+            raise ValueError(f"{folder / file} is not the file that was shipped (SHA-256 differs); fetch it again.")
+    try:
+        config = ModelConfig.from_json(contents[CONFIG].decode())
+        words = _parse_words(contents[WORDS])
+        tokenizer = Tokenizer.from_bytes(contents[TOKENIZER])
+        if tokenizer.size != config.vocabulary:
+            raise ValueError(f"{TOKENIZER} has {tokenizer.size} pieces, {CONFIG} says {config.vocabulary}.")
+        model = _build(config, contents[MODEL])
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    name = Path(name_or_path).name or folder.name
+    sha256 = hashlib.sha256(contents[MODEL]).hexdigest()
+    return Checkpoint(model.to(target).eval(), tokenizer, config, words, name, source, sha256)
+
+
+def save(
+    folder: str | Path, model: CEFNet, tokenizer_file: str | Path, words: dict[str, int], card: str
+) -> None:
+    """Writes a weights folder, floats as fp16; each file is replaced in one step, the weights last.
+
+    Args:
+        folder: Created if need be; other files in it stay.
+        model: On any device.
+        tokenizer_file: The `tokenizer.model` that it was trained with.
+        words: Word counts of the training expressions.
+        card: Text of the model card (README.md).
+
+    Raises:
+        ValueError: If a parameter is not finite, or the tokenizer is not the model's.
+    """
+    pieces = Tokenizer.from_file(tokenizer_file).size
+    if pieces != model.config.vocabulary:
+        raise ValueError(f"{tokenizer_file} has {pieces} pieces, the model {model.config.vocabulary}.")
+    tensors = {name: _half(name, tensor) for name, tensor in model.state_dict().items()}
+    contents = {
+        CARD: card.encode(),
+        WORDS: (json.dumps(words, ensure_ascii=False, indent=0) + "\n").encode(),
+        TOKENIZER: Path(tokenizer_file).read_bytes(),
+        CONFIG: model.config.to_json().encode(),
+        MODEL: to_safetensors(tensors, metadata={"format": "pt"}),
+    }
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in contents.items():
+        temporary = folder / f".{file}.part"
+        temporary.write_bytes(content)
+        os.replace(temporary, folder / file)
+
+
+def ship(source: str | Path, name: str, root: Path = SHIPPED) -> None:
+    """Copies a weights folder to `root/name` and records its SHA-256 sums in `root/manifest.json`."""
+    target = root / name
+    target.mkdir(parents=True, exist_ok=True)
+    for file in (*FILES, CARD):
+        if (Path(source) / file).resolve() != (target / file).resolve():
+            shutil.copyfile(Path(source) / file, target / file)
+    sums = {file: hashlib.sha256((target / file).read_bytes()).hexdigest() for file in FILES}
+    manifest = _read_manifest(root) | {name: sums}
+    (root / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def locate(
+    name_or_path: str | Path, revision: str | None = None, root: Path | None = None
+) -> tuple[Path, str, dict[str, str] | None]:
+    """Finds the folder of a model.
+
+    Returns:
+        folder: Where its files are.
+        source: The same for people, or "owner/name@revision".
+        sums: SHA-256 by file name for a shipped model, else None.
+
+    Raises:
+        ValueError: If there is no such model, or the Hub has none and the cache neither.
+    """
+    root = root or SHIPPED
+    manifest = _read_manifest(root)
+    name = str(name_or_path)
+    if name in manifest:
+        return root / name, str(root / name), manifest[name]
+    for folder in (Path(name), Path(name) / "weights"):  # a weights folder, a run folder
+        if name and (folder / CONFIG).is_file():
+            return folder, str(folder), None
+    if Path(name).is_dir() and name:
+        raise ValueError(f"{name} has no {CONFIG}; a weights folder holds {', '.join(FILES)}.")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+        return _from_hub(name, revision), f"{name}@{revision or 'main'}", None
+    shipped = ", ".join(sorted(manifest)) or "none yet"
+    raise ValueError(f"There is no model {name!r}. Give a shipped name ({shipped}), a folder or a Hub id (owner/name).")
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """Turns "auto" into CUDA where there is a GPU, else the CPU; refuses devices that aren't there."""
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+        torch.empty(0, device=picked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"The device {str(device)!r} can't be used here; try 'auto' or 'cpu'.") from error
+    return picked
+
+
+def _from_hub(repository: str, revision: str | None) -> Path:
+    # Imported here: shipped and local models need neither the package's start-up time nor a network.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    patterns = [*FILES, CARD]
+    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):  # a commit never changes: the cache is as good as the Hub
+        try:
+            return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=True))
+        except LocalEntryNotFoundError:
+            pass
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))  # cache when offline
+    except LocalEntryNotFoundError as error:
+        raise ValueError(f"{repository!r} is not on this computer, and the Hub can't be reached.") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise ValueError(f"{repository!r} (revision {revision or 'main'}) can't be had from the Hub: {error}") from error
+
+
+def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
+    """A CEFNet with these weights; a ValueError says which tensors don't fit."""
+    try:
+        tensors = parse_safetensors(serialised)
+    except SafetensorError as error:
+        raise ValueError(f"{MODEL} is damaged or cut off: {error}") from error
+    with torch.device("meta"):  # shapes only, so that a wrong config costs no memory
+        model = CEFNet(config)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if wanted != found:
+        wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        first = wrong[0]
+        raise ValueError(
+            f"{MODEL} is of another model than {CONFIG}: {len(wrong)} tensors differ, first {first!r}"
+            f" (expected {wanted.get(first, 'none')}, found {found.get(first, 'none')})."
+        )
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    model.load_state_dict(floats, assign=True)
+    return model
+
+
+def _half(name: str, tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not tensor.is_floating_point():
+        return tensor
+    if not tensor.isfinite().all():
+        raise ValueError(f"{name} has values that are not finite; these weights are of no use.")
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor.float()  # beyond fp16's 65504
+
+
+def _parse_words(content: bytes) -> dict[str, int]:
+    try:
+        words = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{WORDS} is not JSON: {error}") from error
+    if not isinstance(words, dict) or not all(isinstance(count, int) for count in words.values()):
+        raise ValueError(f"{WORDS} must be an object of word: count.")
+    return words
+
+
+def _read_manifest(root: Path) -> dict[str, dict[str, str]]:
+    path = root / MANIFEST
+    return json.loads(path.read_text()) if path.is_file() else {}

@@ -1,0 +1,60 @@
+"""Shared by all tests: a tiny tokenizer, config and weights folder. Random weights, no data, no network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cefnet.config import ModelConfig
+from cefnet.model import CEFNet
+from cefnet.text import Tokenizer
+from cefnet.weights import save
+from train.tokenizer import count_words, train_tokenizer
+
+COLOURS = ("red", "blue", "green", "black", "white", "brown")
+THINGS = ("dog", "cat", "man", "woman", "car", "chair", "horse", "skateboarder")
+PLACES = ("left", "right", "middle", "top", "bottom")
+SENTENCES = [f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `tokenizer.model` of about 330 pieces, trained on `SENTENCES`."""
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    path.write_bytes(train_tokenizer(SENTENCES, 400))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_tokenizer: Path) -> ModelConfig:
+    """The shipped models' kind of config, small: ResNet-18, width 16, 64 x 64 pixels, ACM, BEM, presence."""
+    return ModelConfig(
+        encoder="resnet18",
+        width=16,
+        image_size=64,
+        vocabulary=Tokenizer.from_file(tiny_tokenizer).size,
+        word_width=8,
+        text_width=16,
+        decoder_widths=(16, 16, 8, 8, 8),
+        decoder_stride=4,
+        normalisation="batch",
+        gated=True,
+        residual=True,
+        presence=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(
+    tiny_tokenizer: Path, tiny_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A weights folder of `tiny_config` with random weights. Shared: copy it before changing it."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    save(folder, CEFNet(tiny_config).eval(), tiny_tokenizer, count_words(SENTENCES), "# A tiny model\n")
+    return folder
