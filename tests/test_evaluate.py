@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cefnet.predictor import Predictor
 from tests.photoref_fixture import COLOURS, make_photoref
 from train.answers import ask
 from train.baselines import center, largest
@@ -146,7 +147,7 @@ class GreyPhoto:
 
 
 def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel():
-    # At 4 x 4 the probability is 0.9ab, a and b of 1, 0.75, 0.25, 0: at least 0.5 in the 2 x 2 left upper pixels
+    # At 4 x 4 the probability is 0.9ab, a and b of 1, 0.75, 0.25, 0: at least 0.5 in 2 x 2 left upper pixels
     # (0.9 * 0.75 * 0.75 = 0.506). Enlarged to 8 x 12, the binary map is above 0 up to the centre of the first
     # empty pixel, 2.5 of 4 pixels: 5 of 8 rows and 7 of 12 columns have their centre before it.
     data = GreyPhoto(8, 12)
@@ -256,3 +257,15 @@ def test_command_line_options(folder, tmp_path, capsys):
 def test_command_line_errors(folder, words, message):
     with pytest.raises(ValueError, match=message):
         run(*words, "--data", folder)
+
+
+@pytest.mark.parametrize("protocol", ["ours", "authors"])
+def test_a_real_model_from_a_folder(folder, data, tiny_checkpoint, tmp_path, protocol):
+    out = tmp_path / "numbers.json"
+    words = ("--data", folder, "--limit", 6, "--protocol", protocol, "--device", "cpu", "--json", out)
+    run(tiny_checkpoint, *words)
+    predictor = Predictor.from_pretrained(tiny_checkpoint, "cpu")
+    numbers = evaluate(predictor, data, "dev", limit=6, protocol=protocol, model=str(tiny_checkpoint))
+    assert json.loads(out.read_text()) == numbers and numbers["n"] == 6
+    loose = measure(ask(predictor, data, protocol, mask_threshold=0.0), data, queries(data, "dev", 6))
+    assert all(record.predicted == 96 * 72 for record in loose)  # a threshold of 0 takes the whole photo
