@@ -1,4 +1,4 @@
-"""train/evaluate.py, queries.py and baselines.py on drawn photos, with a predictor that knows colours."""
+"""train/evaluate.py and answers.py on drawn photos, with a predictor that knows colours."""
 
 import json
 from argparse import ArgumentParser
@@ -12,7 +12,6 @@ import pytest
 from cefnet.predictor import Predictor
 from tests.photoref_fixture import COLOURS, make_photoref
 from train.answers import ask
-from train.baselines import center, largest
 from train.data.reader import ReferData
 from train.evaluate import add_arguments, evaluate, main, measure, report
 from train.metrics import Record, summarise
@@ -71,6 +70,7 @@ def test_keys_and_what_was_measured(data):
     numbers = evaluate(ByColour(), data, "dev", model="by colour")
     assert KEYS <= numbers.keys()
     assert (numbers["model"], numbers["split"], numbers["protocol"]) == ("by colour", "dev", "ours")
+    assert evaluate(ByColour(), data, "dev", limit=7)["n"] == 7
     assert numbers["n"] == sum(len(ref.sentences) for ref in data.refs_of("dev"))
     assert numbers["absent_accuracy"] == 1.0  # all absent things of the drawn data are purple
     assert set(numbers["by_kind"]) == {"location", "look", "free"}
@@ -105,22 +105,6 @@ def test_masks_that_follow_the_words_are_right_and_with_shuffled_words_wrong(dat
     wrong = summarise(measure(ask(ByColour(), data), data, shuffled(photos)))
     assert wrong["overall_iou"] == wrong["mean_iou"] == 0.0
     assert 0 < wrong["n"] < right["n"]  # photos of one object are left out
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_shuffling_deals_every_expression_to_another_object_of_its_photo(data, seed):
-    photos = queries(data, "train")
-    dealt = {photo[0].image_id: photo for photo in shuffled(photos, seed)}
-    for photo in photos:
-        present = [query for query in photo if query.ann_id is not None]
-        objects = {query.ann_id for query in present}
-        if len(objects) == 1:
-            assert photo[0].image_id not in dealt
-            continue
-        after = dealt[photo[0].image_id]
-        assert [query.expression for query in after] == [query.expression for query in present]
-        assert all(old.ann_id != new.ann_id for old, new in zip(present, after, strict=True))
-        assert {query.ann_id for query in after} == objects
 
 
 class OneCell:
@@ -161,26 +145,6 @@ def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel(
     assert looser.mask.sum() > ours.mask.sum()
 
 
-def test_nothing_to_shuffle():
-    with pytest.raises(ValueError, match="two objects"):
-        shuffled([[Query(1, 1, "dog", "free"), Query(1, None, "cat", "absent")]])
-
-
-def test_limit_counts_expressions_of_present_objects(data):
-    for limit in (1, 4, 10):
-        photos = queries(data, "train", limit)
-        assert sum(query.ann_id is not None for photo in photos for query in photo) == limit
-        assert photos == queries(data, "train", limit)
-    assert evaluate(ByColour(), data, "train", limit=7)["n"] == 7
-    everything = queries(data, "train")
-    assert len({photo[0].image_id for photo in everything}) == len(everything)
-    assert sum(q.ann_id is None for p in everything for q in p) == sum(
-        a.split == "train" for a in data.absent
-    )
-    with pytest.raises(ValueError, match="at least 1"):
-        queries(data, "train", 0)
-
-
 def test_errors_name_what_exists(data):
     with pytest.raises(ValueError, match="dev"):
         evaluate(ByColour(), data, "val")
@@ -188,25 +152,6 @@ def test_errors_name_what_exists(data):
         evaluate(ByColour(), data, "dev", protocol="theirs")
     with pytest.raises(ValueError, match="unc, gref, referit"):
         evaluate(ByColour(), data, "dev", bins="coco")
-
-
-def test_center_is_an_ellipse_of_the_mean_size(data):
-    image_id = next(iter(data.images))
-    [one, two] = center(data)(image_id, ["dog", "cat"])
-    assert np.array_equal(one.mask, two.mask) and one.present
-    photo = data.images[image_id]
-    assert one.mask.shape == (photo.height, photo.width)
-    sizes = [(a.area / (photo.width * photo.height)) ** 0.5 for a in data.annotations.values()]
-    assert one.mask.mean() == pytest.approx(np.mean(sizes) ** 2, rel=0.1)
-    y, x = np.nonzero(one.mask)
-    assert (np.mean(x), np.mean(y)) == pytest.approx((photo.width / 2, photo.height / 2), abs=1)
-    assert np.ptp(x) / np.ptp(y) == pytest.approx(photo.width / photo.height, rel=0.1)
-
-
-def test_largest_is_the_largest_annotated_object(data):
-    for image_id, ann_ids in data.annotations_of.items():
-        [answer] = largest(data)(image_id, ["anything"])
-        assert answer.mask.sum() == max(data.mask(ann_id).sum() for ann_id in ann_ids)
 
 
 def run(*words: object) -> None:
