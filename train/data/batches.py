@@ -1,8 +1,8 @@
 """Training batches: a few photos, several expressions each, augmented so that every expression stays true."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from train.data import augment
 from train.data.expressions import Thing, describe, thing
 from train.data.reader import ReferData, decode_mask
 from train.data.samples import BatchSpec, Sample, Sampler
-from train.data.vocabulary import category_name
+from train.data.vocabulary import category_name, means
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        fields = {k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
         return Batch(**fields)
 
 
@@ -207,9 +207,5 @@ def _category(things: Sequence[Thing], rng: np.random.Generator) -> Sample | Non
     """A category's name for all its masks; rare categories as often as frequent ones."""
     if not things:
         return None
-    groups = defaultdict(list)
-    for t in things:
-        groups[t.category].append(t)
-    category = str(rng.choice(sorted(groups)))
-    text = category_name(category, rng)
-    return Sample(text, tuple(t.ann_id for t in groups[category]), "category")
+    name = category_name(str(rng.choice(sorted({t.category for t in things}))), rng)
+    return Sample(name, tuple(t.ann_id for t in things if means(name, t.category)), "category")

@@ -1,7 +1,6 @@
 """Expressions generated from annotations: category, position, order, size, colour, relation.
 
-An expression is kept only if it singles its object out among the annotations of its category in the frame, with a
-margin. Not everything in a photo is annotated: where a detector made the masks, small objects are missing most often,
+An expression is kept only if it singles its object out among the annotations that its name fits, with a margin. Not everything in a photo is annotated: where a detector made the masks, small objects are missing most often,
 so "smallest" and counting ("second from the left") are only said where people drew the masks.
 """
 
@@ -13,12 +12,12 @@ import cv2
 import numpy as np
 
 from train.data.colours import COLOURS, colour_shares
-from train.data.vocabulary import PORTABLE, category_name
+from train.data.vocabulary import PORTABLE, category_name, means
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Thing:
     """An annotated object as the frame shows it (after crop and flip)."""
 
@@ -59,9 +58,11 @@ def describe(
         image: the frame, S x S x 3 uint8 RGB, before colour jitter.
         rng: chooses among what can be said.
     """
-    rivals = [t for t in things if t.category == target.category and t.ann_id != target.ann_id]
-    others = [t for t in things if t.category != target.category]
     name = category_name(target.category, rng)
+    rivals = [
+        t for t in things if t is not target and (t.category == target.category or means(name, t.category))
+    ]
+    others = [t for t in things if t is not target and t not in rivals]
     ways: list[Callable[[], list[str]]] = [
         lambda: _positions(name, target, rivals),
         lambda: _ends(name, target, rivals),
@@ -124,7 +125,7 @@ def _orders(name: str, target: Thing, rivals: Sequence[Thing]) -> list[str]:
     found = []
     for side, place in (("left", row.index(target)), ("right", row[::-1].index(target))):
         if 0 < place < len(ORDINALS) and place <= len(row) // 2:
-            found += [f"{ORDINALS[place]} {name} from the {side}", f"{ORDINALS[place]} from the {side}"]
+            found += [f"{ORDINALS[place]} {name} from the {side}", f"{ORDINALS[place]} {name} from {side}"]
     return found
 
 
@@ -147,11 +148,9 @@ def _colours(name: str, target: Thing, rivals: Sequence[Thing], image: np.ndarra
     if shares[best] < 0.55 or any(colour_shares(image, _coloured_part(r))[best] > 0.2 for r in rivals):
         return []
     colour = COLOURS[best]
-    return (
-        [f"{name} in {colour}", f"{name} wearing {colour}"]
-        if target.category == "person"
-        else [f"{colour} {name}"]
-    )
+    if target.category == "person":
+        return [f"{name} in {colour}", f"{name} wearing {colour}"]
+    return [f"{colour} {name}"]
 
 
 def _relations(name: str, target: Thing, rivals: Sequence[Thing], others: Sequence[Thing]) -> list[str]:

@@ -72,7 +72,7 @@ class Sampler:
         """Sentences, by category, that name the category and no place: true wherever such a thing is."""
         looks: dict[int, list[str]] = defaultdict(list)
         for ref in (r for refs in self.refs.values() for r in refs):
-            words = set(category_words(self.data.categories[ref.category_id]))
+            words = category_words(self.data.categories[ref.category_id])
             looks[ref.category_id] += [
                 s.sent for s in ref.sentences if s.kind != "location" and words & set(s.sent.lower().split())
             ]
@@ -167,7 +167,7 @@ def clear_subjects(data: ReferData, image_ids: Collection[int]) -> dict[int, tup
         if len(large) != 1 or shares[large[0]] <= 0.08:
             continue
         name = data.categories[data.annotations[large[0]].category_id]
-        words = set(category_words(name))
+        words = category_words(name)
         alone = [c.rstrip(" .") for c in captions if not _SEVERAL.search(c.lower())]
         fitting = [c for c in alone if words & set(c.lower().split())]
         if fitting:

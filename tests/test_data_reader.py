@@ -1,0 +1,124 @@
+"""The reader of the REFER/COCO layout."""
+
+import json
+import pickle
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photoref_fixture import COLOURS, make_photoref
+from pycocotools import mask as coco_mask
+
+from train.data.reader import ReferData, decode_mask
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photoref(tmp_path_factory.mktemp("data"))
+
+
+def edit(folder: Path, name: str, change) -> None:
+    table = json.loads((folder / name).read_text())
+    change(table)
+    (folder / name).write_text(json.dumps(table))
+
+
+def test_tables(folder: Path) -> None:
+    data = ReferData.open(folder)
+    assert data.categories == {1: "person", 3: "car", 18: "dog", 44: "bottle"}
+    assert len(data.images) == 12
+    assert len(data.refs) == len(data.annotations) == sum(len(a) for a in data.annotations_of.values())
+    assert [len(r.sentences) for r in data.refs] == [3] * len(data.refs)
+    assert {r.split for r in data.refs} == {"train", "study", "dev"}
+    assert {s.kind for r in data.refs for s in r.sentences} == {"location", "look", "free"}
+    assert data.images[13].squashed and not data.images[12].squashed
+    assert len(data.captions[10]) == 2
+    assert {a.split for a in data.absent} == {"train", "study", "dev"}
+
+
+def test_photos_fit_their_masks(folder: Path) -> None:
+    data = ReferData.open(folder)
+    for ref in data.refs:
+        photo, mask = data.photo(ref.image_id), data.mask(ref.ann_id)
+        assert photo.dtype == np.uint8 and photo.shape == (*mask.shape, 3) and mask.dtype == bool
+        colour = next(s.sent for s in ref.sentences if s.kind == "look").split()[0]
+        assert (
+            np.abs(photo[mask].mean(0) - COLOURS[colour]).max() < 12
+        )  # RGB, not BGR; polygons include their rim
+        assert mask.sum() == pytest.approx(data.annotations[ref.ann_id].area, abs=2)
+
+
+def test_shards_and_folder_hold_the_same(folder: Path, tmp_path: Path) -> None:
+    shards, loose = ReferData.open(folder), ReferData.open(make_photoref(tmp_path, layout="folder"))
+    assert len(shards.files) == 12 and not loose.files
+    for image_id in shards.images:
+        assert np.array_equal(shards.photo(image_id), loose.photo(image_id))
+
+
+def test_threads_and_pickles_read_alike(folder: Path) -> None:
+    data = ReferData.open(folder)
+    ids = list(data.images) * 4
+    with ThreadPoolExecutor(4) as pool:
+        photos = list(pool.map(pickle.loads(pickle.dumps(data)).photo, ids))
+    assert all(np.array_equal(photo, data.photo(i)) for i, photo in zip(ids, photos, strict=True))
+
+
+def test_mask_encodings_agree() -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:15, 10:22] = 1
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    runs = np.flatnonzero(np.diff(np.concatenate([[0], mask.T.ravel(), [0]])))
+    counts = np.diff(np.concatenate([[0], runs, [mask.size]])).tolist()
+    polygon = [[10, 5, 22, 5, 22, 15, 10, 15]]
+    for segmentation in (rle, {"size": [20, 30], "counts": rle["counts"].decode()}, polygon):
+        assert np.array_equal(decode_mask(segmentation, 20, 30), mask)
+    assert np.array_equal(decode_mask({"size": [20, 30], "counts": counts}, 20, 30), mask)
+    two = decode_mask([*polygon, [0, 0, 4, 0, 4, 4, 0, 4]], 20, 30)
+    assert two.sum() == mask.sum() + 16
+
+
+def test_unknown_split_lists_the_known_ones(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"'testA'.*\['dev', 'study', 'train'\]"):
+        ReferData.open(folder).refs_of("testA")
+
+
+def test_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"instances\.json is missing"):
+        ReferData.open(tmp_path)
+
+
+def test_optional_tables_may_be_missing(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    for name in ("absent.json", "captions.json"):
+        (tmp_path / "data" / name).unlink()
+    data = ReferData.open(tmp_path / "data")
+    assert data.absent == [] and data.captions == {}
+
+
+def test_foreign_ids_are_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "a")
+    edit(tmp_path / "a", "refs.json", lambda refs: refs[0].update(ann_id=7777))
+    with pytest.raises(ValueError, match=r"ref 1 names annotation 7777"):
+        ReferData.open(tmp_path / "a")
+    shutil.copytree(folder, tmp_path / "b")
+    edit(tmp_path / "b", "instances.json", lambda t: t["annotations"][0].update(category_id=99))
+    with pytest.raises(ValueError, match=r"annotation 100 .* category"):
+        ReferData.open(tmp_path / "b")
+
+
+def test_bad_photos_are_named(tmp_path: Path) -> None:
+    folder = make_photoref(tmp_path, layout="folder")
+    edit(folder, "instances.json", lambda t: t["images"][0].update(width=97))
+    photo = folder / "photos" / "photo_001.webp"
+    photo.write_bytes(photo.read_bytes()[:40])
+    (folder / "photos" / "photo_002.webp").unlink()
+    data = ReferData.open(folder)
+    for image_id, message in (
+        (10, r"96 x 72 .* 97 x 72"),
+        (11, "photo_001.* decoded"),
+        (12, "photo_002.* neither"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.photo(image_id)
