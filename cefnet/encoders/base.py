@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class Encoder(nn.Module):
     """An ImageNet backbone cut into the five stages E_1..E_5 of the paper.
 
-    The stages are called one by one, because encoder fusion adds a language feature to E_3, E_4 and E_5 before
-    the next stage reads it. The last stage keeps its input's resolution (stride 1), as in the paper.
+    The stages are called one by one, because encoder fusion adds a language feature to E_3, E_4 and E_5
+    before the next stage reads it. The last stage keeps its input's resolution (stride 1), as in the paper.
 
     Attributes:
         channels: channels of E_1..E_5.
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
 
         Args:
             i: stage, 1..5.
-            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, with or without language.
+            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, language added or not.
 
         Returns:
             E_i, N x channels[i-1] x ceil(H / strides[i-1]) x ceil(W / strides[i-1]).
@@ -34,6 +34,10 @@ class Encoder(nn.Module):
         Raises:
             ValueError: `i` is not 1..5.
         """
+        raise NotImplementedError
+
+    def parts(self, i: int) -> list[nn.Module]:
+        """The modules that make up stage `i`, 1..5, in order (training freezes stages by them)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

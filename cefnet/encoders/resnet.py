@@ -1,4 +1,4 @@
-"""ResNet (He et al., 2016) and wide ResNet (Zagoruyko & Komodakis, 2016), with torchvision's parameter names."""
+"""ResNet (He et al., 2016) and wide ResNet (Zagoruyko & Komodakis, 2016), in torchvision's names."""
 
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 class ResNet(Encoder):
-    """The five stages of a ResNet: conv1, then (after max pooling) layer1, layer2, layer3, layer4 with stride 1."""
+    """The five stages of a ResNet: conv1, then (after max pooling) layer1 to layer4, the last with stride 1."""
 
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
@@ -109,3 +109,11 @@ class ResNet(Encoder):
         if i == 2:
             return self.layer1(self.maxpool(x))
         return (self.layer2, self.layer3, self.layer4)[i - 3](x)
+
+    def parts(self, i: int) -> list[nn.Module]:
+        check_stage(i)
+        return (
+            [self.conv1, self.bn1]
+            if i == 1
+            else [(self.layer1, self.layer2, self.layer3, self.layer4)[i - 2]]
+        )
