@@ -1,6 +1,7 @@
 """Batches hold what the spec says, words and masks agree after augmentation, and a step never changes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 from cefnet.text import Tokenizer
 from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
-from train.data.samples import BatchSpec, Companions, Sampler, clear_subjects
+from train.data.samples import BatchSpec, Companions, Sample, Sampler, clear_subjects
 from train.data.vocabulary import means
 
 SIZE = 64
@@ -174,6 +175,20 @@ def test_crops_keep_the_drawn_objects(data: ReferData, tokenizer: Tokenizer) -> 
                 assert share > 0.85 * whole / (record.width * record.height)
                 larger += share > 1.3 * whole / (record.width * record.height)
     assert larger > 10
+
+
+@given(st.integers(0, 1000), st.sampled_from(["red car", "left car", "second one", "biggest dog"]))
+def test_crops_under_place_words_are_mild(
+    data: ReferData, tokenizer: Tokenizer, seed: int, text: str
+) -> None:
+    batches = Batches(data, tokenizer, replace(PLAIN, crop=1.0, smallest_crop=0.4), seed=0)
+    anns = data.annotations_of[11]
+    window = batches.window(11, [Sample(text, (anns[0],), "written")], np.random.default_rng(seed))
+    kept = [data.annotations[a].box for a in (anns[:1] if text == "red car" else anns)]
+    assert all(window.x0 <= x and x + w <= window.x1 for x, _, w, _ in kept)
+    assert all(window.y0 <= y and y + h <= window.y1 for _, y, _, h in kept)
+    least = 0.4 if text == "red car" else 0.925
+    assert window.x1 - window.x0 >= least * 96 and window.y1 - window.y0 >= least * 72
 
 
 def test_shares(data: ReferData, tokenizer: Tokenizer) -> None:

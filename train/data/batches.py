@@ -110,7 +110,7 @@ class Batches(Dataset):
         spec, size = self.spec, self.spec.image_size
         drawn = self.sampler.draw(image_id, rng)
         record = self.data.images[image_id]
-        window = self._window(image_id, drawn, rng)
+        window = self.window(image_id, drawn, rng)
         flip = bool(rng.random() < spec.flip) and all(augment.mirrorable(s.text) for s in drawn)
         image = augment.squash(window.cut(self.data.photo(image_id)), size)
         small = {}
@@ -132,7 +132,12 @@ class Batches(Dataset):
         masks = [_union([small[a] for a in s.ann_ids], size) for s in drawn]
         return _View(image_id, image, drawn, masks, self._classes(small))
 
-    def _window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
+    def window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
+        """Draws a crop, or the whole frame, in which drawn expressions stay true.
+
+        It holds their objects whole; where one speaks of place, order or size, it holds every annotated object and
+        nearly the whole frame.
+        """
         record = self.data.images[image_id]
         if rng.random() >= self.spec.crop:
             return augment.Window(0, 0, record.width, record.height)
