@@ -1,0 +1,49 @@
+"""Errors as people see them: plain words, and nothing about the machine that the app runs on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+log = logging.getLogger(__name__)
+
+
+def plain(message: str) -> gr.Error:
+    """An error that is shown as it is (Gradio renders HTML, and `message` may quote what somebody typed)."""
+    return gr.Error(escape(message), title="That did not work", print_exception=False)
+
+
+def plainly(action: Callable) -> Callable:
+    """`action` with its errors made plain; what is not meant for people goes to the log alone."""
+
+    @functools.wraps(action)
+    def wrapper(*args: Any) -> Any:
+        try:
+            return action(*args)
+        except gr.Error:
+            raise
+        except ValueError as error:  # cefnet raises these with a text for people
+            raise plain(str(error)) from None
+        except Exception:
+            log.exception("%s failed", action.__name__)
+            raise plain("Something went wrong on the server; the details are in its log.") from None
+
+    return wrapper
+
+
+def readable(preprocess: Callable) -> Callable:
+    """Gradio's reading of an upload, with a plain message in place of its own, which names a path."""
+
+    def wrapper(payload: Any) -> Any:
+        try:
+            return preprocess(payload)
+        except Exception as error:  # noqa: BLE001  (Pillow raises almost anything on what is no picture)
+            log.info("unreadable upload: %s", error)
+            raise plain("This file is not a photo that can be read: use JPEG, PNG or WebP.") from None
+
+    return wrapper
