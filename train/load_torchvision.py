@@ -36,8 +36,8 @@ def load_torchvision(
     if wrong:
         name = "the state dict" if isinstance(source, Mapping) else source
         raise ValueError(
-            f"{name} does not fit this {type(encoder).__name__}: {len(wrong)} tensors are missing, unknown or "
-            f"of another shape, {wrong[0]} first; take the checkpoint of the same architecture"
+            f"{name} does not fit this {type(encoder).__name__}: {len(wrong)} tensors are missing, unknown "
+            f"or of another shape, {wrong[0]} first; take the checkpoint of the same architecture"
         )
     encoder.load_state_dict(state)
 

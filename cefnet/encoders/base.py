@@ -26,7 +26,7 @@ class Encoder(nn.Module):
 
         Args:
             i: stage, 1..5.
-            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, language added or not.
+            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, fused or not.
 
         Returns:
             E_i, N x channels[i-1] x ceil(H / strides[i-1]) x ceil(W / strides[i-1]).

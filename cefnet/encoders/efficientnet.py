@@ -51,9 +51,9 @@ GROUPS = (
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "SAME" does: if the padding is odd, the extra pixel is at the end."""
+    """A convolution padded as TensorFlow's "SAME": if the padding is odd, the extra pixel is at the end."""
 
-    # The weights come from TensorFlow; on 97 labelled crops at 320 px SAME fitted them no worse than symmetric.
+    # The weights come from TensorFlow; on 97 labelled crops at 320 px SAME fitted no worse than symmetric.
 
     def forward(self, x: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
@@ -83,7 +83,7 @@ class ConvNorm(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1x1), filter each channel by itself, project (1x1, linear); added to the input if shapes allow."""
+    """Expand (1x1), filter each channel by itself, project (1x1, linear); added to the input if it fits."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int):
         super().__init__()

@@ -71,7 +71,7 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 class ResNet(Encoder):
-    """The five stages of a ResNet: conv1, then (after max pooling) layer1 to layer4, the last with stride 1."""
+    """The five stages of a ResNet: conv1, then (after max pooling) layer1 to layer4, which has stride 1."""
 
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)

@@ -1,0 +1,39 @@
+# make demo: the app on http://127.0.0.1:7860     make test: the tests     make lint: ruff and mypy
+# Another Python than python3: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint chromium
+
+demo: $(VENV)/runtime-installed
+	$(BIN)/python app.py
+
+test: $(VENV)/dev-installed chromium
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/runtime-installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/dev-installed: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@ $(VENV)/runtime-installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# The test of the app drives a browser.
+chromium:
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+		echo "No chromium: the test of the app in a browser is skipped. On Debian: sudo apt-get install chromium"; \
+	fi
