@@ -21,12 +21,21 @@ def build_parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="write masks of what expressions name in a photo")
     segment.add_argument("photo", metavar="PHOTO", help="picture file")
     segment.add_argument("expressions", metavar="EXPRESSION", nargs="+", help="such as 'dog on the left'")
-    segment.add_argument("--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)")
-    segment.add_argument("--revision", help="branch, tag or commit of a Hub model")
-    segment.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)")
-    segment.add_argument("--mask-threshold", type=_fraction, metavar="P", help="0..1 (default: the model's, mostly 0.5)")
     segment.add_argument(
-        "--presence-threshold", type=_fraction, metavar="P", help="0..1; 0 always shows a best guess (default: the model's)"
+        "--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)"
+    )
+    segment.add_argument("--revision", help="branch, tag or commit of a Hub model")
+    segment.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)"
+    )
+    segment.add_argument(
+        "--mask-threshold", type=_fraction, metavar="P", help="0..1 (default: the model's, mostly 0.5)"
+    )
+    segment.add_argument(
+        "--presence-threshold",
+        type=_fraction,
+        metavar="P",
+        help="0..1; 0 always shows a best guess (default: the model's)",
     )
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
 
@@ -50,7 +59,7 @@ def segment(args: argparse.Namespace) -> None:
         )
         folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
         write(folder, photo, result, args.model)
-        found = f"{100 * (result.mask & result.present).mean():.1f}% of the photo" if result.present else "nothing matches"
+        found = f"{100 * result.mask.mean():.1f}% of the photo" if result.present else "nothing matches"
         print(f"{folder}: {result.expression!r}: {found} (score {result.score:.2f})")
 
 
@@ -62,7 +71,9 @@ def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None
     (folder / "boundary.png").write_bytes(render.png(render.grey(result.boundary)))
     (folder / "overlay.png").write_bytes(render.png(render.overlay(photo, mask)))
     about = {"model": model} | result.to_dict()
-    (folder / "result.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "result.json").write_text(
+        json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def info(args: argparse.Namespace) -> None:
@@ -96,7 +107,7 @@ def _fraction(text: str) -> float:
 
 
 def _folder_name(number: int, expression: str) -> str:
-    """"1-dog-on-the-left": safe on every file system."""
+    """Such as "1-dog-on-the-left": safe on every file system."""
     return "-".join([str(number), *re.findall(r"[a-z0-9]+", expression.lower())])[:60]
 
 

@@ -1,7 +1,6 @@
 """Any picture file or array -> an upright RGB array, or an error in plain words."""
 
 import io
-import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 89_000_000  # more is refused before it is decoded: a small file can unpack to gigabytes
+LIMIT = f"{MAX_PIXELS // 10**6} megapixels"
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic]
 
@@ -19,14 +19,16 @@ def read_photo(source: Source) -> NDArray[np.uint8]:
     """Reads a photo as people see it: turned upright by its EXIF tag, transparency on white, 8 bits, RGB.
 
     Args:
-        source: Path, bytes or binary file of any format that Pillow reads (the first frame of an animation); a Pillow
-            image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
+        source: Path, bytes or binary file of any format that Pillow reads (the first frame of an animation);
+            a Pillow image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or
+            floats in 0..1.
 
     Returns:
         H x W x 3 uint8 RGB.
 
     Raises:
-        ValueError: If it is missing, no picture, damaged, empty, larger than `MAX_PIXELS`, or an array of another kind.
+        ValueError: If it is missing, no picture, damaged, empty, larger than `MAX_PIXELS`, or an array of
+            another kind.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -38,19 +40,12 @@ def read_photo(source: Source) -> NDArray[np.uint8]:
         file = _open(source)
     else:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _from_image refuses these
-        try:
-            with Image.open(file) as image:
-                return _from_image(image, name)
-        except UnidentifiedImageError as error:
-            raise ValueError(f"{name} is not a picture that can be read; use JPEG, PNG or WebP.") from error
-        except Image.DecompressionBombError as error:
-            raise ValueError(f"{name} is too large; the limit is {MAX_PIXELS // 10**6} megapixels.") from error
+    with _identify(file, name) as image:
+        return _from_image(image, name)
 
 
 def squash(photo: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resizes H x W x C to size x size, whatever the aspect: area averages where it shrinks, linear where it grows."""
+    """Resizes H x W x C to size x size, whatever the aspect: area means to shrink, linear to grow."""
     height, width = photo.shape[:2]
     shrunk = cv2.resize(photo, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
@@ -66,25 +61,41 @@ def _open(path: str | Path) -> io.BytesIO:
         raise ValueError(f"'{path}' can't be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
+def _identify(file: BinaryIO, name: str) -> Image.Image:
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} is not a picture that can be read; use JPEG, PNG or WebP.") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} is too large; the limit is {LIMIT}.") from error
+    except Exception as error:  # noqa: BLE001
+        raise _damaged(name, error) from error
+
+
 def _from_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
     width, height = image.size
     if width == 0 or height == 0:
         raise ValueError(f"{name} is empty ({width} x {height} pixels).")
     if width * height > MAX_PIXELS:
-        raise ValueError(f"{name} has {width} x {height} pixels; the limit is {MAX_PIXELS // 10**6} megapixels.")
+        raise ValueError(f"{name} has {width} x {height} pixels; the limit is {LIMIT}.")
     try:
         image.load()
-        upright = _upright(image)
-        if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):  # Pillow's own conversion clips these to 255
-            values = np.asarray(upright)
-            return _from_array(values if upright.mode == "F" else values.clip(0, 65535).astype(np.uint16))
-        if upright.has_transparency_data:
-            upright = upright.convert("RGBA")
-            background = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(background, upright)
-        return np.array(upright.convert("RGB"))
-    except (OSError, SyntaxError, EOFError, IndexError, TypeError) as error:  # what Pillow raises on damaged files
-        raise ValueError(f"{name} is damaged or cut off and can't be read: {error}.") from error
+        return _from_array(_pixels(_upright(image)))
+    except Exception as error:  # noqa: BLE001
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    """Pillow's decoders raise almost anything on damaged files, from OSError to AttributeError."""
+    return ValueError(f"{name} is damaged or cut off and can't be read ({error}).")
+
+
+def _pixels(image: Image.Image) -> NDArray[np.generic]:
+    if image.mode == "F":
+        return np.asarray(image)
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion cuts them off at 255
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)
+    return np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -100,7 +111,7 @@ def _from_array(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
         raise ValueError(f"The photo array has shape {array.shape}; it must be height x width x 3 (RGB).")
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise ValueError(f"The photo array has shape {array.shape}; the limit is {MAX_PIXELS // 10**6} megapixels.")
+        raise ValueError(f"The photo array has shape {array.shape}; the limit is {LIMIT}.")
     pixels = _to_bytes(array)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
@@ -115,11 +126,13 @@ def _to_bytes(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array  # type: ignore[return-value]
     if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # type: ignore[operator]
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "f":
-        if array.min() >= 0 and array.max() <= 1:  # type: ignore[operator]  # false for NaN
+        if array.min() >= 0 and array.max() <= 1:  # false for NaN
             return (array.astype(np.float32) * 255 + 0.5).astype(np.uint8)
-        raise ValueError(f"The photo array holds {array.dtype} outside 0..1; scale it to 0..1 or convert it to uint8.")
+        raise ValueError(
+            f"The photo array holds {array.dtype} outside 0..1; scale it or convert it to uint8."
+        )
     raise ValueError(f"The photo array holds {array.dtype}; convert it to uint8.")

@@ -1,8 +1,8 @@
 """Photo + expression -> mask, in three lines; stateless, so that threads and users can share one predictor.
 
-    predictor = Predictor.from_pretrained("cefnet-acm")
-    photo = predictor.encode(image)
-    result = predictor.segment(photo, "dog on the left")
+predictor = Predictor.from_pretrained("cefnet-acm")
+photo = predictor.encode(image)
+result = predictor.segment(photo, "dog on the left")
 """
 
 import time
@@ -54,11 +54,11 @@ class Result:
     Attributes:
         expression: As typed.
         probability: float32 in 0..1, of belonging to what the expression names (SM_1). Not zeroed by absence.
-        score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the mean
-            probability over the mask at the config's threshold (0 if that is empty).
+        score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
+            mean probability over the mask at the config's threshold (0 if that is empty).
         mask_threshold: `mask` is where `probability` reaches it.
         presence_threshold: `present` is whether `score` reaches it.
-        timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the batch this was in).
+        timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the whole batch).
         levels: Probabilities SM_1..SM_4 at the network's own resolution, h x w float32 each, finest first.
     """
 
@@ -92,12 +92,12 @@ class Result:
 
     @property
     def side_masks(self) -> tuple[Map, ...]:
-        """The masks of the decoder's levels, coarse to fine (SM_4, SM_3, SM_2, SM_1), H x W float32 in 0..1 each."""
+        """The masks of the decoder's levels, coarse to fine (SM_4..SM_1), H x W float32 in 0..1 each."""
         return tuple(self._at_photo_size(level) for level in reversed(self.levels))
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
-        """x_min, y_min, x_max, y_max around the mask in pixels (the maxima lie outside); None if it is empty."""
+        """x_min, y_min, x_max, y_max of the mask in pixels (the maxima lie outside); None if it is empty."""
         ys, xs = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
         return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
 
@@ -108,11 +108,11 @@ class Result:
             stage: 3, 4 or 5.
 
         Returns:
-            A word as typed and its map (H x W float32 in 0..1), in order; a word's sub-word pieces are added up, so
-            that at every place the words sum to 1.
+            A word as typed and its map (H x W float32 in 0..1), in order; a word's sub-word pieces are added
+            up, so that at every place the words sum to 1.
 
         Raises:
-            ValueError: If there is no such stage, or the model has no word attention (config `attention="none"`).
+            ValueError: If there is no such stage, or the model has no word attention (`attention="none"`).
         """
         pieces = _stage(self._word_attention, stage, "word attention")
         maps = np.zeros((len(self._tokens.words), *pieces.shape[1:]), np.float32)
@@ -131,21 +131,23 @@ class Result:
             H x W float32 weights: those of the network's grid, which sum to 1 there, resized to the photo.
 
         Raises:
-            ValueError: If the place is outside the photo, there is no such stage, or the model has no co-attention.
+            ValueError: If the place is outside the photo, there is no such stage, or the model has no
+                co-attention.
         """
         height, width = self.probability.shape
         if not (0 <= y < height and 0 <= x < width):
-            raise ValueError(f"The place y={y}, x={x} is outside the photo, which is {height} high and {width} wide.")
+            raise ValueError(f"y={y}, x={x} is outside the photo, which is {height} high and {width} wide.")
         maps = _stage(self._co_attention, stage, "co-attention")
-        row, column = int(y / height * maps.height), int(x / width * maps.width)
-        return self._at_photo_size(_numpy(maps.row(0, min(row, maps.height - 1), min(column, maps.width - 1))))
+        row = min(int(y / height * maps.height), maps.height - 1)
+        column = min(int(x / width * maps.width), maps.width - 1)
+        return self._at_photo_size(_numpy(maps.row(0, row, column)))
 
     def to_dict(self) -> dict[str, Any]:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
         Returns:
-            expression, score, present, both thresholds, box (x_min, y_min, x_max, y_max or None), area (fraction of
-            the photo), mask (COCO RLE: size [H, W] and counts), timings.
+            expression, score, present, both thresholds, box (x_min, y_min, x_max, y_max or None), area
+            (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
         """
         mask = self.mask & self.present
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -183,7 +185,7 @@ class Predictor:
     def from_pretrained(
         cls, name_or_path: str | Path, device: str | torch.device = "auto", revision: str | None = None
     ) -> "Predictor":
-        """Loads a shipped name, a weights folder, a run folder or a Hub id; errors as `cefnet.weights.load`."""
+        """Loads a shipped name, a weights or run folder, or a Hub id; errors as `cefnet.weights.load`."""
         return cls.from_checkpoint(load(name_or_path, device, revision))
 
     @classmethod
@@ -249,7 +251,9 @@ class Predictor:
         else:
             chosen = probability[probability >= threshold]
             score = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
-        boundary = _numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
+        boundary = (
+            _numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
+        )
         length = len(tokens.ids)
         words = {stage: _numpy(alpha[n, :length].float()) for stage, alpha in output.word_attention.items()}
         places = {  # on the CPU, and without the batch's other expressions

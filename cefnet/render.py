@@ -62,7 +62,7 @@ def heatmap(
     Args:
         values: H x W, 0 or above.
         photo: H x W x 3 uint8 RGB to lay the map over (greyed, so that colour means the map alone).
-        top: The value shown brightest; by default the map's maximum. Pass one for several maps to compare them.
+        top: The value shown brightest; by default the map's maximum. Pass one to compare several maps.
         opacity: 0..1, of the map over the photo.
 
     Raises:
@@ -91,4 +91,4 @@ def png(picture: NDArray[np.uint8]) -> bytes:
 
 def _same_size(photo: Photo, other: NDArray[np.generic]) -> None:
     if photo.shape[:2] != other.shape[:2]:
-        raise ValueError(f"The photo is {photo.shape[:2]} (height, width), the map {other.shape[:2]}; resize one.")
+        raise ValueError(f"The photo is {photo.shape[:2]}, the map {other.shape[:2]} (height, width).")

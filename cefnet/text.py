@@ -20,7 +20,7 @@ class Tokens:
 
     Attributes:
         ids: One id per piece, in 1..size-1.
-        words: The words as typed (split on whitespace); words that leave no piece (control characters) are dropped.
+        words: As typed, split on whitespace; those that leave no piece (control characters) are dropped.
         word_of: For each piece the index into `words`; never decreases, and names every word.
     """
 
@@ -30,7 +30,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """SentencePiece model that lower-cases and NFKC-normalises by itself and spells unknown characters in bytes."""
+    """A SentencePiece model: lower-cases and NFKC-normalises by itself, spells unknown letters in bytes."""
 
     def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
         self._processor = processor
@@ -60,7 +60,7 @@ class Tokenizer:
         except RuntimeError as error:
             raise ValueError("this is not a SentencePiece model, or it is damaged.") from error
         if processor.get_piece_size() == 0 or processor.pad_id() != PADDING:
-            raise ValueError(f"no padding piece at id {PADDING}; train the tokenizer with `python -m train tokenizer`.")
+            raise ValueError(f"no padding piece at id {PADDING}; `python -m train tokenizer` makes one.")
         return cls(processor)
 
     def piece(self, index: int) -> str:
@@ -76,11 +76,11 @@ class Tokenizer:
             truncate: Drop what is beyond the limits instead of refusing it.
 
         Raises:
-            ValueError: If there is nothing to read, or more than `MAX_CHARACTERS` or `max_tokens` (unless `truncate`).
+            ValueError: If there is nothing to read, or (unless `truncate`) more than the limits.
         """
         if len(expression) > MAX_CHARACTERS and not truncate:
             raise ValueError(
-                f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}. Shorten it."
+                f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}."
             )
         ids: list[int] = []
         words: list[str] = []
@@ -93,12 +93,14 @@ class Tokenizer:
                 word_of += [len(words)] * len(pieces)
                 words.append(word)
         if not ids:
-            raise ValueError("There is nothing to read in the expression. Type a few words, such as 'dog on the left'.")
+            raise ValueError(
+                "There is nothing to read in the expression; type a few words, such as 'dog on the left'."
+            )
         if len(ids) > max_tokens:
             if not truncate:
                 raise ValueError(
-                    f"The expression has {len(ids)} word pieces; the limit is {max_tokens} (about as many plain words;"
-                    " rare words, emoji and other scripts take several pieces each). Shorten it."
+                    f"The expression has {len(ids)} word pieces; the limit is {max_tokens}, about as many"
+                    " common words (rare words, emoji and other scripts take several pieces each)."
                 )
             ids, word_of = ids[:max_tokens], word_of[:max_tokens]
             words = words[: word_of[-1] + 1]
@@ -110,7 +112,7 @@ class Tokenizer:
         """Encodes expressions to one padded batch.
 
         Returns:
-            ids: N x T int64, padded with 0 behind each expression's end; T is the longest expression's length.
+            ids: N x T int64, padded with 0 at the end; T is the longest expression's length.
             mask: N x T bool, True at real pieces.
 
         Raises:
@@ -141,14 +143,16 @@ class TextEncoder(nn.Module):
         vocabulary: Number of pieces; id 0 is padding, its vector is zero.
         word_width: Width of a word vector e_t.
         width: Width of the sentence vector h_T, even; half of it for each direction of the GRU.
-        normalise: What h_T passes before it meets the picture: "layer" (LayerNorm) or "l2" (unit length, as in the
-            authors' code). A GRU's own outputs are so small that the model learns to ignore them.
+        normalise: What h_T passes before it meets the picture: "layer" (LayerNorm) or "l2" (unit length, as
+            in the authors' code). A GRU's own outputs are so small that the model learns to ignore them.
 
     Raises:
         ValueError: If `width` is odd or `normalise` is unknown.
     """
 
-    def __init__(self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]) -> None:
+    def __init__(
+        self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]
+    ) -> None:
         super().__init__()
         if width % 2:
             raise ValueError(f"width is {width}; it must be even, half of it for each direction of the GRU.")
@@ -172,8 +176,8 @@ class TextEncoder(nn.Module):
         words = self.embedding(ids)  # N x T x word_width
         lengths = mask.sum(1).cpu()
         packed = nn.utils.rnn.pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        # Each direction's final state: forward at the last real piece, backward at the first. (The authors' code takes
-        # the GRU's output at the last real piece, where the backward half has read that one piece alone.)
+        # Forward state at the last real piece, backward state at the first; the authors' code takes both at
+        # the last, where the backward half has read one piece.
         _, last = self.gru(packed)  # 2 x N x width/2
         return words, self.norm(torch.cat([last[0], last[1]], dim=1))
 

@@ -1,4 +1,4 @@
-"""Weights folders: `model.safetensors`, `config.json`, `tokenizer.model`, `words.json`, `README.md` (model card)."""
+"""Weights folders: `model.safetensors`, `config.json`, `tokenizer.model`, `words.json` and a model card."""
 
 import hashlib
 import json
@@ -19,7 +19,8 @@ from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
-MODEL, CONFIG, TOKENIZER, WORDS, CARD = "model.safetensors", "config.json", "tokenizer.model", "words.json", "README.md"
+MODEL, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+TOKENIZER, WORDS = "tokenizer.model", "words.json"
 FILES = (MODEL, CONFIG, TOKENIZER, WORDS)  # what a model needs; a card is for people
 MANIFEST = "manifest.json"  # SHA-256 of every shipped file
 
@@ -52,8 +53,8 @@ def load(
 ) -> Checkpoint:
     """Loads a shipped name, a weights folder, a run folder or a Hub id.
 
-    Shipped weights are checked against the SHA-256 in `weights/manifest.json`. Hub models come from the local cache
-    where the Hub can't be reached.
+    Shipped weights are checked against the SHA-256 in `weights/manifest.json`. Hub models come from the local
+    cache where the Hub can't be reached.
 
     Args:
         name_or_path: "cefnet-acm", a folder, or "owner/name".
@@ -61,7 +62,7 @@ def load(
         revision: Branch, tag or commit of a Hub model.
 
     Raises:
-        ValueError: If there is no such model, or a file is missing, damaged, changed, or belongs to another model.
+        ValueError: If there is no such model, or a file is missing, damaged, changed or another model's.
     """
     target = pick_device(device)
     folder, source, expected = locate(name_or_path, revision)
@@ -71,7 +72,7 @@ def load(
             raise ValueError(f"{folder} has no {file}; a weights folder holds {', '.join(FILES)}.")
         contents[file] = (folder / file).read_bytes()
         if expected is not None and hashlib.sha256(contents[file]).hexdigest() != expected.get(file):
-            raise ValueError(f"{folder / file} is not the file that was shipped (SHA-256 differs); fetch it again.")
+            raise ValueError(f"{folder / file} is not the file that was shipped (SHA-256); fetch it again.")
     try:
         config = ModelConfig.from_json(contents[CONFIG].decode())
         words = _parse_words(contents[WORDS])
@@ -158,7 +159,9 @@ def locate(
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         return _from_hub(name, revision), f"{name}@{revision or 'main'}", None
     shipped = ", ".join(sorted(manifest)) or "none yet"
-    raise ValueError(f"There is no model {name!r}. Give a shipped name ({shipped}), a folder or a Hub id (owner/name).")
+    raise ValueError(
+        f"There is no model {name!r}. Give a shipped name ({shipped}), a folder or a Hub id (owner/name)."
+    )
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -178,18 +181,24 @@ def _from_hub(repository: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    patterns = [*FILES, CARD]
-    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):  # a commit never changes: the cache is as good as the Hub
+    def fetch(local: bool) -> Path:
+        return Path(
+            snapshot_download(
+                repository, revision=revision, allow_patterns=[*FILES, CARD], local_files_only=local
+            )
+        )
+
+    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):  # a commit never changes: the cache will do
         try:
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=True))
+            return fetch(local=True)
         except LocalEntryNotFoundError:
             pass
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))  # cache when offline
+        return fetch(local=False)  # falls back to the cache where the Hub can't be reached
     except LocalEntryNotFoundError as error:
         raise ValueError(f"{repository!r} is not on this computer, and the Hub can't be reached.") from error
     except (HfHubHTTPError, OSError) as error:
-        raise ValueError(f"{repository!r} (revision {revision or 'main'}) can't be had from the Hub: {error}") from error
+        raise ValueError(f"The Hub doesn't give {repository}@{revision or 'main'}: {error}") from error
 
 
 def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
@@ -198,8 +207,9 @@ def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
         tensors = parse_safetensors(serialised)
     except SafetensorError as error:
         raise ValueError(f"{MODEL} is damaged or cut off: {error}") from error
-    with torch.device("meta"):  # shapes only, so that a wrong config costs no memory
-        model = CEFNet(config)
+    model = CEFNet(
+        config
+    )  # on the CPU: the meta device imports its decompositions first, which takes seconds
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:
@@ -209,7 +219,9 @@ def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
             f"{MODEL} is of another model than {CONFIG}: {len(wrong)} tensors differ, first {first!r}"
             f" (expected {wanted.get(first, 'none')}, found {found.get(first, 'none')})."
         )
-    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    floats = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+    }
     model.load_state_dict(floats, assign=True)
     return model
 

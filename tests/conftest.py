@@ -14,7 +14,9 @@ from train.tokenizer import count_words, train_tokenizer
 COLOURS = ("red", "blue", "green", "black", "white", "brown")
 THINGS = ("dog", "cat", "man", "woman", "car", "chair", "horse", "skateboarder")
 PLACES = ("left", "right", "middle", "top", "bottom")
-SENTENCES = [f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES]
+SENTENCES = [
+    f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,9 +34,9 @@ def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_tokenizer: Path) -> ModelConfig:
-    """The shipped models' kind of config, small: ResNet-18, width 16, 64 x 64 pixels, ACM, BEM, presence."""
+    """The shipped models' kind of config, small: width 16, 64 x 64 pixels, ACM, BEM, presence."""
     return ModelConfig(
-        encoder="resnet18",
+        encoder="efficientnet_lite0",
         width=16,
         image_size=64,
         vocabulary=Tokenizer.from_file(tiny_tokenizer).size,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cefnet.text import MAX_CHARACTERS, TextEncoder, Tokenizer, pad, plain_word
+from cefnet.text import MAX_CHARACTERS, TextEncoder, Tokenizer, plain_word
 from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
 
 
@@ -41,7 +41,9 @@ def test_pieces_of_an_unknown_word_share_its_index(tokenizer):
     assert tokens.word_of[0] == 0 and tokens.word_of[-1] == 2 and set(tokens.word_of[1:-1]) == {1}
 
 
-@pytest.mark.parametrize("expression", ["🐕", "左边的狗", "собака", "<pad> <unk> <0x41>", "▁red", "?!", "x" * 20])
+@pytest.mark.parametrize(
+    "expression", ["🐕", "左边的狗", "собака", "<pad> <unk> <0x41>", "▁red", "?!", "x" * 20]
+)
 def test_anything_readable_is_spelled(tokenizer, expression):
     tokens = tokenizer.encode(expression)
     assert tokens.words == tuple(expression.split())
@@ -128,7 +130,9 @@ def test_sentence_vector_is_a_plain_gru_over_the_real_pieces(tokenizer, encoder)
 
 def _gru_step(gru: torch.nn.GRU, suffix: str, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
     """One step of a GRU, from its definition."""
-    parameter = {name: getattr(gru, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    parameter = {
+        name: getattr(gru, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
     xr, xz, xn = (parameter["weight_ih"] @ x + parameter["bias_ih"]).chunk(3)
     hr, hz, hn = (parameter["weight_hh"] @ h + parameter["bias_hh"]).chunk(3)
     r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
@@ -163,7 +167,12 @@ def test_impossible_encoders_are_refused():
 
 
 def test_plain_word_and_counts():
-    assert [plain_word(w) for w in ("Dog's,", '"T-shirt"', "...", "Größe!")] == ["dog's", "t-shirt", "", "größe"]
+    assert [plain_word(w) for w in ("Dog's,", '"T-shirt"', "...", "Größe!")] == [
+        "dog's",
+        "t-shirt",
+        "",
+        "größe",
+    ]
     assert count_words(["A dog, a cat.", "Dog !"]) == {"a": 2, "dog": 2, "cat": 1}
     assert list(count_words(["b a a", "c b a"])) == ["a", "b", "c"]  # most frequent first
 

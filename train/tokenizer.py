@@ -21,10 +21,12 @@ from cefnet.text import PADDING, Tokenizer, plain_word
 
 
 def train_expressions(data: Path) -> list[str]:
-    """Every expression of `train`, of things in the photo (`refs.json`) and of absent ones (`absent.json`, if any)."""
+    """Every expression of `train`, of things that are there (`refs.json`) or not (`absent.json`, if any)."""
     refs = [ref for ref in json.loads((data / "refs.json").read_text()) if ref["split"] == "train"]
     absent = [record for record in _optional(data / "absent.json") if record["split"] == "train"]
-    return [sentence["sent"] for ref in refs for sentence in ref["sentences"]] + [record["sent"] for record in absent]
+    return [sentence["sent"] for ref in refs for sentence in ref["sentences"]] + [
+        record["sent"] for record in absent
+    ]
 
 
 def train_captions(data: Path) -> list[str]:
@@ -40,13 +42,15 @@ def train_captions(data: Path) -> list[str]:
 def train_tokenizer(sentences: Sequence[str], size: int) -> bytes:
     """Trains a unigram model with byte fallback, lower-casing and NFKC; returns the serialised model.
 
-    Left to itself a unigram model of so little text spells "looking" as "look" + "ing", because that costs little
-    likelihood; but a whole word can start from its GloVe vector. So a first, smaller model finds the sub-words, and
-    the second one starts from these and every word seen at least three times, and prunes them to `size`.
+    Left to itself a unigram model of so little text spells "looking" as "look" + "ing", because that costs
+    little likelihood; but a whole word can start from its GloVe vector. So a first, smaller model finds the
+    sub-words, and the second one starts from these and every word seen at least three times, and prunes them
+    to `size`.
 
     Args:
         sentences: Text to learn from.
-        size: Number of pieces, of which 256 are bytes and 2 are padding (0) and unknown (1); fewer if the text is small.
+        size: Number of pieces, of which 256 are bytes and 2 are padding (0) and unknown (1); fewer if the
+            text is small.
 
     Raises:
         ValueError: If `size` is too small for the text's characters.
@@ -121,7 +125,9 @@ def glove_embeddings(tokenizer: Tokenizer, glove: str | Path) -> tuple[Tensor, T
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder with refs.json, instances.json, captions.json")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with refs.json, instances.json, captions.json"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/tokenizer"), help="folder to write to")
     parser.add_argument("--size", type=int, default=6000, help="number of pieces (default 6000)")
 
@@ -132,7 +138,9 @@ def main(args: argparse.Namespace) -> None:
     size, words = Tokenizer.from_bytes(model).size, count_words(expressions)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "tokenizer.model").write_bytes(model)
-    (args.out / "words.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    (args.out / "words.json").write_text(
+        json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
+    )
     print(f"{args.out}: {size} pieces, {len(words)} words from {len(expressions)} expressions")
 
 
