@@ -1,0 +1,161 @@
+"""Co-attention between the visual feature M and the language feature L: VCM (Eq. 3-5), ACM (Eq. 6-8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BINS = (1, 3, 6, 8)  # PPM of the ACM: N = 1 + 9 + 36 + 64 = 110
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """softmax(scale * queries keys^T) values without building the affinity matrix.
+
+    Values wider than the keys are taken in slices of the keys' width: with unequal widths the CPU kernel
+    falls back to the whole HW x HW matrix, which costs more than computing it once a slice.
+
+    Args:
+        queries: N x P x d.
+        keys: N x K x d.
+        values: N x K x C.
+        scale: factor of the logits.
+
+    Returns:
+        N x P x C.
+    """
+    q, k = queries.unsqueeze(1), keys.unsqueeze(1)
+    slices = values.unsqueeze(1).split(keys.shape[-1], dim=-1)
+    out = [F.scaled_dot_product_attention(q, k, v.contiguous(), scale=scale) for v in slices]
+    return torch.cat(out, dim=-1).squeeze(1)
+
+
+def positions(x: Tensor) -> Tensor:
+    """N x C x H x W -> N x HW x C."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def maps(x: Tensor, like: Tensor) -> Tensor:
+    """N x HW x C -> N x C x H x W with the height and width of `like`."""
+    return x.transpose(1, 2).unflatten(2, like.shape[-2:])
+
+
+@dataclass(frozen=True)
+class CoAttentionMaps:
+    """What is needed to read one row of the affinity, on demand.
+
+    Attributes:
+        queries: N x HW x d, one a place.
+        keys: N x K x d; K = HW (VCM) or 110 (ACM).
+        scale: factor of the logits.
+        height: rows of the feature map.
+        width: columns of the feature map.
+        bins: pooling sizes that the keys come from; empty for VCM.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    scale: float
+    height: int
+    width: int
+    bins: tuple[int, ...] = ()
+
+    def row(self, n: int, y: int, x: int) -> Tensor:
+        """A row of A_1 (VCM, Eq. 4) or of A_3 (ACM, Eq. 7): what place (y, x) attends to.
+
+        Args:
+            n: index in the batch.
+            y: row of the feature map, 0..height-1.
+            x: column of the feature map, 0..width-1.
+
+        Returns:
+            height x width, not negative, sums to 1. A pooled bin's weight lies evenly on its area.
+        """
+        if not (0 <= y < self.height and 0 <= x < self.width):
+            raise ValueError(f"place ({y}, {x}) is outside the {self.height} x {self.width} feature map")
+        logits = self.keys[n] @ self.queries[n, y * self.width + x] * self.scale
+        weights = logits.float().softmax(0)
+        if not self.bins:
+            return weights.view(self.height, self.width)
+        return spread(weights, self.height, self.width, self.bins)
+
+
+def spread(weights: Tensor, height: int, width: int, bins: tuple[int, ...] = BINS) -> Tensor:
+    """Lays one weight a pooled bin (sum of b^2 of them) evenly over the places it was averaged from."""
+    out = weights.new_zeros(height, width)
+    start = 0
+    for b in bins:
+        for i, weight in enumerate(weights[start : start + b * b]):
+            top, bottom = _bin_range(i // b, b, height)
+            left, right = _bin_range(i % b, b, width)
+            out[top:bottom, left:right] += weight / ((bottom - top) * (right - left))
+        start += b * b
+    return out
+
+
+def _bin_range(index: int, bins: int, size: int) -> tuple[int, int]:
+    """First and past-the-last place of an adaptive pooling bin."""
+    return index * size // bins, -((-(index + 1) * size) // bins)
+
+
+class VanillaCoAttention(nn.Module):
+    """VCM, Eq. 3-5: the affinity of every place of M with every place of L."""
+
+    def __init__(self, width: int, scaled: bool) -> None:
+        super().__init__()
+        key_width = width // 2
+        self.w_m = nn.Conv2d(width, key_width, 1)
+        self.w_l = nn.Conv2d(width, key_width, 1)
+        self.scale = key_width**-0.5 if scaled else 1.0  # the paper has no scale
+
+    def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741 (the paper's name)
+        """M, L: N x C x H x W -> M~, L~ of the same shape."""
+        q, k = positions(self.w_m(m)), positions(self.w_l(l))  # A = q k^T, never built   (3)
+        m_out = attend(q, k, positions(m), self.scale)  # M~ = M A_1^T, A_1 = softmax(A)     (4, 5)
+        l_out = attend(k, q, positions(l), self.scale)  # L~ = L A_2^T, A_2 = softmax(A^T)   (4, 5)
+        return maps(m_out, m), maps(l_out, l)
+
+    def affinity(self, m: Tensor, l: Tensor) -> CoAttentionMaps:  # noqa: E741
+        q, k = positions(self.w_m(m)), positions(self.w_l(l))
+        return CoAttentionMaps(q, k, self.scale, m.shape[-2], m.shape[-1])
+
+
+class _Projection(nn.Sequential):
+    """1x1 convolution, BN, ReLU: the ACM's keys and queries (as in the authors' code)."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__(nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+
+class AsymmetricCoAttention(nn.Module):
+    """ACM, Eq. 6-8: every place attends to 110 pooled bins of M and L together."""
+
+    def __init__(self, width: int, value_width: int) -> None:
+        super().__init__()
+        key_width = width // 2
+        self.w_m1, self.w_l1 = _Projection(width, key_width), _Projection(width, key_width)
+        self.w_m2, self.w_l2 = _Projection(width, key_width), _Projection(width, key_width)
+        self.w_m3, self.w_l3 = nn.Conv2d(width, value_width, 1), nn.Conv2d(width, value_width, 1)
+        self.scale = key_width**-0.5  # 256^-0.5 in the authors' code, where width = 512
+
+    @staticmethod
+    def pool(x: Tensor) -> Tensor:
+        """PPM: N x C x H x W -> N x 110 x C."""
+        return torch.cat([positions(F.adaptive_avg_pool2d(x, b)) for b in BINS], dim=1)
+
+    def affinity(self, m: Tensor, l: Tensor) -> CoAttentionMaps:  # noqa: E741
+        """Queries and keys side by side: their product is SA_m + SA_l (6)."""
+        queries = torch.cat([positions(self.w_m2(m)), positions(self.w_l2(l))], dim=-1)
+        keys = torch.cat([self.pool(self.w_m1(m)), self.pool(self.w_l1(l))], dim=-1)
+        return CoAttentionMaps(queries, keys, self.scale, m.shape[-2], m.shape[-1], BINS)
+
+    def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
+        """M, L: N x C x H x W -> M~, L~: N x value_width x H x W."""
+        affinity = self.affinity(m, l)
+        logits = affinity.queries @ affinity.keys.transpose(1, 2) * self.scale  # N x HW x 110
+        a3 = logits.softmax(-1)  # (7)
+        m_out = a3 @ self.pool(self.w_m3(m))  # (8)
+        l_out = a3 @ self.pool(self.w_l3(l))
+        return maps(m_out, m), maps(l_out, l)

@@ -1,0 +1,169 @@
+"""Every choice that makes a model: one frozen dataclass, its presets and its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet101_2")
+EFFICIENTNETS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "encoder": RESNETS + EFFICIENTNETS,
+    "fusion": ("encoder", "decoder"),
+    "attention": ("none", "vcm", "acm"),
+    "normalisation": ("l2", "batch"),
+    "pixels": ("standard", "batchnorm"),
+    "branch_kernel": (0, 1, 3),
+    "decoder_stride": (2, 4),
+}
+_AT_LEAST: dict[str, int] = {
+    "width": 8, "image_size": 32, "vocabulary": 2, "word_width": 1, "text_width": 2, "max_tokens": 1,
+}
+_AT_MOST: dict[str, int] = {
+    "width": 4096, "image_size": 2048, "vocabulary": 200_000, "word_width": 4096, "text_width": 4096,
+    "max_tokens": 512,
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a CEFNet is built from. The defaults are the paper's ACM model.
+
+    Attributes:
+        encoder: visual encoder, a name of `RESNETS` or `EFFICIENTNETS`.
+        width: channels C of the multi-modal features M and L (Eq. 1-8).
+        fusion: `encoder` = EFN, the fused feature feeds the next encoder block; `decoder` = DFN, it only
+            feeds the decoder.
+        attention: co-attention of Eq. 3-5 (`vcm`), Eq. 6-8 (`acm`), or `none`: Eq. 1 alone.
+        boundary: the boundary enhancement module (Eq. 9-11); without it a plain FPN decoder.
+        image_size: side in pixels of the square that photos are squashed to.
+        vocabulary: number of SentencePiece pieces; id 0 is padding.
+        word_width: width of a word embedding e_t.
+        text_width: width of the sentence vector h_T.
+        max_tokens: pieces of the longest expression that is accepted.
+        decoder_widths: channels of D_5, D_4, D_3, D_2, D_1; S_i is as wide as D_{i-1}.
+        decoder_stride: stride of the finest decoder level. 4 halves D_1 (departure from the paper).
+        normalisation: `l2` = unit length over channels before sums and products (authors' code);
+            `batch` = BatchNorm and LayerNorm with logits scaled by 1/sqrt(width) (departure).
+        gated: Eq. 1 multiplied by a gate of the sentence, then ReLU (departure).
+        residual: co-attention added to M and L instead of replacing them (departure).
+        branch_kernel: kernel of a convolution on M~ and on L~ before the concatenation; 0 = none (the
+            paper), 3 (VCM) and 1 (ACM) in the authors' code.
+        pixels: `standard` = the encoder's mean and deviation; `batchnorm` = a learned BatchNorm on raw
+            BGR values (authors' code).
+        presence: a learned "is it there at all" output (departure).
+        presence_threshold: scores below it mean "nothing here matches".
+        mask_threshold: probabilities at or above it belong to the mask.
+    """
+
+    encoder: str = "resnet101"
+    width: int = 512
+    fusion: str = "encoder"
+    attention: str = "acm"
+    boundary: bool = True
+    image_size: int = 320
+    vocabulary: int = 6000
+    word_width: int = 300
+    text_width: int = 512
+    max_tokens: int = 48
+    decoder_widths: tuple[int, int, int, int, int] = (512, 256, 128, 64, 32)
+    decoder_stride: int = 2
+    normalisation: str = "l2"
+    gated: bool = False
+    residual: bool = False
+    branch_kernel: int = 0
+    pixels: str = "standard"
+    presence: bool = False
+    presence_threshold: float = 0.5
+    mask_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decoder_widths", tuple(self.decoder_widths))
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.default)
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                options = ", ".join(map(str, known))
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of: {options}")
+        for name, least in _AT_LEAST.items():
+            if not least <= getattr(self, name) <= _AT_MOST[name]:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} to {_AT_MOST[name]}")
+        for name in ("presence_threshold", "mask_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if len(self.decoder_widths) != 5 or not all(1 <= w <= 4096 for w in self.decoder_widths):
+            raise ValueError(f"decoder_widths is {self.decoder_widths}; give five widths, D_5 to D_1")
+        if self.image_size % 16:
+            raise ValueError(f"image_size is {self.image_size}; it must be a multiple of 16")
+        if self.text_width % 2:
+            raise ValueError(f"text_width is {self.text_width}; it must be even (two directions)")
+        if self.fusion == "decoder" and (self.attention != "none" or self.boundary):
+            raise ValueError(
+                "fusion='decoder' (DFN) exists only with attention='none' and boundary=False; "
+                "use fusion='encoder' for co-attention or the boundary module"
+            )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Reads what `to_json` wrote; fields left out take their defaults.
+
+        Raises:
+            ValueError: not a JSON object, an unknown field, or an impossible value.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the model config is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError("the model config must be a JSON object")
+        return cls().with_values(values)
+
+    def with_values(self, values: dict[str, object]) -> ModelConfig:
+        """A copy with some fields changed; a ValueError names fields that do not exist."""
+        unknown = sorted(set(values) - {field.name for field in fields(self)})
+        if unknown:
+            raise ValueError(f"unknown model config fields: {', '.join(unknown)}")
+        return replace(self, **values)  # type: ignore[arg-type]
+
+
+def _check_type(name: str, value: object, default: object) -> None:
+    if isinstance(default, tuple):
+        right = isinstance(value, tuple) and all(type(v) is int for v in value)
+    elif isinstance(default, float):
+        right = type(value) in (int, float)
+    else:
+        right = type(value) is type(default)
+    if not right:
+        raise ValueError(f"{name} is {value!r}; a {type(default).__name__} is needed")
+
+
+_PAPER = ModelConfig()
+_AUTHORS = replace(_PAPER, encoder="wide_resnet101_2", pixels="batchnorm")
+_COMPACT = replace(
+    _PAPER, encoder="efficientnet_lite2", width=160, word_width=100, text_width=256,
+    decoder_widths=(128, 96, 64, 48, 32), decoder_stride=4,
+    normalisation="batch", gated=True, residual=True, presence=True,
+)  # fmt: skip
+
+PRESETS: dict[str, ModelConfig] = {
+    "paper-vcm": replace(_PAPER, attention="vcm"),
+    "paper-acm": _PAPER,
+    "authors-vcm": replace(_AUTHORS, attention="vcm", branch_kernel=3),
+    "authors-acm": replace(_AUTHORS, attention="acm", branch_kernel=1),
+    "cefnet-vcm": replace(_COMPACT, attention="vcm"),
+    "cefnet-acm": _COMPACT,
+}
+
+# The rows of the paper's Table 3, as changes to any preset.
+ABLATION: dict[str, dict[str, object]] = {
+    "dfn": {"fusion": "decoder", "attention": "none", "boundary": False},
+    "efn": {"fusion": "encoder", "attention": "none", "boundary": False},
+    "efn-vcm": {"fusion": "encoder", "attention": "vcm", "boundary": False},
+    "efn-acm": {"fusion": "encoder", "attention": "acm", "boundary": False},
+    "efn-vcm-bem": {"fusion": "encoder", "attention": "vcm", "boundary": True},
+    "efn-acm-bem": {"fusion": "encoder", "attention": "acm", "boundary": True},
+}

@@ -1,0 +1,133 @@
+"""Multi-modal fusion of one encoder stage: Eq. 1, word attention (Eq. 2), co-attention, output convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, VanillaCoAttention
+from cefnet.config import ModelConfig
+
+
+def coordinates(height: int, width: int, like: Tensor) -> Tensor:
+    """s of Eq. 1: 1 x 8 x H x W, (x_min, y_min, x_max, y_max, x_centre, y_centre, 1/H, 1/W), -1..1."""
+    y = torch.arange(height, device=like.device, dtype=torch.float32)[:, None].expand(height, width)
+    x = torch.arange(width, device=like.device, dtype=torch.float32)[None, :].expand(height, width)
+    x_min, x_max = x / width * 2 - 1, (x + 1) / width * 2 - 1
+    y_min, y_max = y / height * 2 - 1, (y + 1) / height * 2 - 1
+    ones = torch.ones_like(x)
+    s = [x_min, y_min, x_max, y_max, (x_min + x_max) / 2, (y_min + y_max) / 2, ones / height, ones / width]
+    return torch.stack(s)[None].to(like.dtype)
+
+
+@dataclass
+class Fused:
+    """The feature to add to E_i (N x C_i x H x W) and what explains it (None unless asked for)."""
+
+    feature: Tensor
+    word_attention: Tensor | None = None  # N x T x H x W
+    co_attention: CoAttentionMaps | None = None
+
+
+class Fusion(nn.Module):
+    """From E_i and the expression to the normalised multi-modal feature F of E_i's own shape."""
+
+    def __init__(self, config: ModelConfig, channels: int) -> None:
+        super().__init__()
+        width = config.width
+        self.l2, self.gated, self.residual = config.normalisation == "l2", config.gated, config.residual
+        # w [E, h_T, s] = w_E E + w_h h_T + w_s s: one matrix in three blocks, so that nothing is tiled
+        self.w_visual = nn.Conv2d(channels, width, 1, bias=False)
+        self.w_sentence = nn.Linear(config.text_width, width)
+        self.w_place = nn.Conv2d(8, width, 1, bias=False)
+        self.gate = nn.Linear(config.text_width, width) if self.gated else None
+        self.norm_e: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels, affine=False)
+        self.norm_m: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(width)
+        self.word: nn.Linear | None = None
+        self.attention: VanillaCoAttention | AsymmetricCoAttention | None = None
+        if config.attention != "none":
+            self._add_attention(config)
+        else:
+            self.out = nn.Conv2d(width, channels, 3, padding=1, bias=self.l2)
+        self.norm_f: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels)
+
+    def _add_attention(self, config: ModelConfig) -> None:
+        width, kernel = config.width, config.branch_kernel
+        self.word = nn.Linear(config.word_width, width)
+        self.norm_word: nn.Module = nn.Identity() if self.l2 else nn.LayerNorm(width)
+        values = width
+        if config.attention == "vcm":
+            self.attention = VanillaCoAttention(width, scaled=not self.l2)
+        else:
+            values = width // 2 if kernel else width  # 256 of 512, widened by the branch, in the authors' code
+            self.attention = AsymmetricCoAttention(width, values)
+        self.branch_m, self.branch_l = (
+            nn.Conv2d(values, width, kernel, padding=kernel // 2) if kernel else nn.Identity() for _ in "ml"
+        )
+        self.out = nn.Conv2d(2 * width, self.w_visual.in_channels, 3, padding=1, bias=self.l2)
+
+    def multimodal(self, e: Tensor, sentence: Tensor) -> Tensor:
+        """M of Eq. 1: N x C x H x W."""
+        if self.l2:
+            e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
+        e = self.norm_e(e)
+        m = self.w_visual(e) + self.w_place(coordinates(e.shape[-2], e.shape[-1], e))
+        if self.gate is not None:
+            m = m * (1 + self.gate(sentence))[:, :, None, None]
+        m = m + self.w_sentence(sentence)[:, :, None, None]
+        m = F.normalize(m, dim=1) if self.l2 else self.norm_m(m)
+        return F.relu(m) if self.gated else m
+
+    def attend_words(self, m: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 2.
+
+        Args:
+            m: N x C x H x W.
+            words: e_t, N x T x word_width.
+            mask: N x T, True for real tokens.
+
+        Returns:
+            L, N x C x H x W, and the word attention softmax_t(alpha), N x T x H x W.
+        """
+        assert self.word is not None
+        e = self.norm_word(self.word(words))  # N x T x C
+        e = F.normalize(e, dim=-1) if self.l2 else e
+        alpha = e @ m.flatten(2)  # N x T x HW
+        alpha = alpha if self.l2 else alpha * e.shape[-1] ** -0.5
+        weights = alpha.masked_fill(~mask[:, :, None], float("-inf")).softmax(1)
+        language = (e.transpose(1, 2) @ weights).unflatten(2, m.shape[-2:])
+        return language, weights.unflatten(2, m.shape[-2:])
+
+    def forward(
+        self, e: Tensor, words: Tensor, sentence: Tensor, mask: Tensor, explain: bool = False
+    ) -> Fused:
+        """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width."""
+        m = self.multimodal(e, sentence)
+        if self.attention is None:
+            return Fused(self.normalised(self.out(m)))
+        language, weights = self.attend_words(m, words, mask)
+        m_out, l_out = self.attention(m, language)
+        m_out, l_out = self.branch_m(m_out), self.branch_l(l_out)
+        if self.residual:
+            m_out, l_out = m_out + m, l_out + language
+        fused = Fused(self.normalised(self.out(torch.cat([l_out, m_out], dim=1))))
+        if explain:
+            fused.word_attention, fused.co_attention = weights, self.attention.affinity(m, language)
+        return fused
+
+    @torch.no_grad()
+    def match_strength(self, e: Tensor) -> None:
+        """Makes a new F as strong as E_i (`batch` only): EfficientNet's E_3 and E_4 deviate by about 8, and a
+        branch of deviation 1 is drowned. N x C_i x H x W."""
+        if isinstance(self.norm_f, nn.BatchNorm2d):
+            self.norm_f.weight.fill_(e.std((0, 2, 3)).mean().item())
+
+    def normalised(self, f: Tensor) -> Tensor:
+        return F.normalize(f, dim=1) if self.l2 else self.norm_f(f)
+
+    def add(self, e: Tensor, fused: Fused) -> Tensor:
+        """The sum that feeds the next block: E_i + F (both of unit length with `l2`)."""
+        return (F.normalize(e, dim=1) if self.l2 else e) + fused.feature
