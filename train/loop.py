@@ -1,0 +1,258 @@
+"""`python -m train run RECIPE --data DIR`: the training loop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from cefnet.model import CEFNet
+from cefnet.text import Tokenizer
+from cefnet.weights import load, pick_device, save
+from train import recipes
+from train.checkpoint import check_same_recipe, load_checkpoint, save_checkpoint
+from train.convert_efficientnet import load_efficientnet_lite2
+from train.data.batches import Batch, Batches
+from train.data.reader import ReferData
+from train.losses import Objective
+from train.optim import Average, build_optimiser, freeze, learning_rate, set_learning_rate, train_mode
+from train.recipes import Recipe
+from train.runlog import RunLog, draw_curves
+from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
+
+TOKENIZER, WORDS = "tokenizer.model", "words.json"
+
+
+class Run:
+    """One run in one folder: model, objective, optimiser, average and step, and how they move.
+
+    Args:
+        recipe: what to do.
+        data: the data set.
+        tokenizer: the run's own.
+        folder: of the run.
+        device: where to train.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: ReferData, tokenizer: Tokenizer, folder: Path, device: torch.device
+    ) -> None:
+        self.recipe, self.data, self.tokenizer, self.folder, self.device = recipe, data, tokenizer, folder, device
+        torch.manual_seed(recipe.seed)
+        self.model = CEFNet(recipe.model)
+        self.objective = Objective(recipe.losses, recipe.model.decoder_widths[0], len(data.categories))
+        self.step = 0
+
+    def start(self, embeddings: Path | None, init: str | None) -> None:
+        """Gives the new model its first weights: ImageNet, word vectors, or those of another model."""
+        if init:
+            start_from(self.model, load(init, "cpu").model)
+        elif self.recipe.pretrained:
+            load_imagenet(self.model)
+            first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
+            self.model.eval().match_strength(first.images.float() / 255)
+        if embeddings and not init:
+            vectors, known = glove_embeddings(self.tokenizer, embeddings)
+            if vectors.shape[1] != self.recipe.model.word_width:
+                raise ValueError(f"{embeddings} has {vectors.shape[1]}-d vectors; the model needs "
+                                 f"{self.recipe.model.word_width}-d ones")  # fmt: skip
+            with torch.no_grad():
+                self.model.text.embedding.weight[known] = vectors[known]
+        self._ready()
+
+    def _ready(self) -> None:
+        freeze(self.model, self.recipe)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective.to(self.device)
+        self.optimiser = build_optimiser(self.model, self.objective, self.recipe)
+        self.average = Average(self.model, self.recipe.ema) if self.recipe.ema else None
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state if self.average else {},
+            "rng": torch.get_rng_state(),
+        }
+
+    def resume(self) -> None:
+        """Takes up the folder's checkpoint."""
+        self._ready()
+        state = load_checkpoint(self.folder)
+        self.model.load_state_dict(state["model"])
+        self.objective.load_state_dict(state["objective"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average:
+            self.average.state = {k: v.to(self.device) for k, v in state["average"].items()}
+        torch.set_rng_state(state["rng"])
+        self.step = state["step"]
+
+    def save(self, words: dict[str, int]) -> None:
+        """Writes the checkpoint, and the result so far as a weights folder."""
+        save_checkpoint(self.folder, self.state())
+        result = CEFNet(self.recipe.model)
+        result.load_state_dict(self.average.state if self.average else self.model.state_dict())
+        card = f"Run of the recipe `{self.recipe.name}`, step {self.step} of {self.recipe.steps}.\n"
+        save(self.folder, result, self.folder / TOKENIZER, words, card)
+        draw_curves(self.folder)
+
+    def batches(self, stop: int, workers: int) -> Iterator[Batch]:
+        """The batches of the steps from now to `stop`, each a function of (seed, step) and the size of the hour."""
+        starts = [math.ceil(share * self.recipe.steps) for share, _ in self.recipe.sizes]
+        ends = [*starts[1:], self.recipe.steps]
+        for (_, size), first, end in zip(self.recipe.sizes, starts, ends, strict=True):
+            steps = range(max(first, self.step), min(end, stop))
+            if not steps:
+                continue
+            spec = replace(self.recipe.data, image_size=size)
+            stream = Batches(self.data, self.tokenizer, spec, self.recipe.seed, steps=self.recipe.steps)
+            pin = self.device.type == "cuda"
+            yield from DataLoader(
+                Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin
+            )
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """One optimiser step; returns the loss terms.
+
+        Raises:
+            ValueError: the loss is not finite.
+        """
+        batch = batch.to(self.device)
+        rate = learning_rate(self.recipe, self.step)
+        set_learning_rate(self.optimiser, rate)
+        images = batch.images.float().div(255).contiguous(memory_format=torch.channels_last)
+        with precision(self.device):
+            photo = self.model.encode_photo(images)
+            output = self.model(photo, batch.ids, batch.token_mask, batch.photo_index)
+            terms = self.objective(output, batch.masks, batch.present, batch.classes[batch.photo_index])
+        if not torch.isfinite(terms["total"]):
+            raise ValueError(f"the loss is {terms['total'].item()} at step {self.step}; samples {batch.sample_ids}")
+        self.optimiser.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        if self.average:
+            self.average.update(self.model, self.step)
+        self.step += 1
+        return {**{k: v.item() for k, v in terms.items()}, "learning_rate": rate}
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    def train(self, words: dict[str, int], stop: int, workers: int) -> None:
+        """Trains up to step `stop`, with checkpoints on the way and at the end."""
+        train_mode(self.model, self.recipe)
+        log = RunLog(self.folder, self.step)
+        samples = self.recipe.data.photos * self.recipe.data.expressions
+        bar = tqdm(total=self.recipe.steps, initial=self.step, unit="step", smoothing=0.05)
+        began = time.perf_counter()
+        for batch in self.batches(stop, workers):
+            values = self.train_step(batch)
+            now = time.perf_counter()
+            values["samples_per_second"] = samples / (now - began)
+            began = now
+            log.add(self.step - 1, values)
+            bar.update()
+            bar.set_postfix_str(
+                f"loss {values['total']:.3f}, lr {values['learning_rate']:.1e}, "
+                f"{values['samples_per_second']:.1f} expressions/s"
+            )
+            if self.step % self.recipe.checkpoint_every == 0 and self.step < stop:
+                self.save(words)
+        bar.close()
+        self.save(words)
+
+
+def precision(device: torch.device) -> AbstractContextManager:
+    """bf16 where the device computes in it, else fp32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=fast)
+
+
+def load_imagenet(model: CEFNet) -> None:
+    """Public ImageNet weights for the encoder.
+
+    Raises:
+        ValueError: none are known for this encoder, or they are not installed.
+    """
+    if model.config.encoder != "efficientnet_lite2":
+        raise ValueError(f"no public ImageNet weights are built in for {model.config.encoder}: "
+                         "use --init, or --set pretrained=False")  # fmt: skip
+    load_efficientnet_lite2(model.encoder)
+
+
+def start_from(model: CEFNet, other: CEFNet) -> None:
+    """Copies every tensor of the same name and shape; the rest (another attention, say) stays new."""
+    mine = model.state_dict()
+    shared = {k: v for k, v in other.state_dict().items() if k in mine and mine[k].shape == v.shape}
+    model.load_state_dict({**mine, **shared})
+
+
+def prepare_text(data: Path, folder: Path, size: int, init: str | None) -> tuple[Tokenizer, dict[str, int]]:
+    """The run's tokenizer and word counts: those in its folder, of the model it starts from, or new ones."""
+    if not (folder / TOKENIZER).is_file():
+        if init:
+            source = Path(load(init, "cpu").source)
+            model, words = (source / TOKENIZER).read_bytes(), json.loads((source / WORDS).read_text())
+        else:
+            expressions = train_expressions(data)
+            model = train_tokenizer(expressions + train_captions(data), size)
+            words = count_words(expressions)
+        (folder / WORDS).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        (folder / TOKENIZER).write_bytes(model)
+    return Tokenizer.from_file(folder / TOKENIZER), json.loads((folder / WORDS).read_text(encoding="utf-8"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help=f"one of: {', '.join(recipes.RECIPES)}")
+    parser.add_argument("--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)")
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--init", metavar="MODEL", help="start from this model's weights and tokenizer")
+    parser.add_argument("--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    parser.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the recipe's")
+    parser.add_argument("--stop", type=int, metavar="N", help="end now at step N of the same schedule")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read data (default: 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Starts or resumes a run.
+
+    Raises:
+        ValueError: unknown recipe or key, no data, a folder that holds another run, a loss that is not finite.
+    """
+    recipe = recipes.change(recipes.find(args.recipe), args.set)
+    recipe = replace(recipe, steps=args.steps) if args.steps else recipe
+    data = ReferData.open(args.data)
+    folder = args.out or Path("runs") / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "checkpoint.pt").is_file() and not args.resume:
+        raise ValueError(f"{folder} holds a run already: --resume goes on with it, --out FOLDER starts another")
+    tokenizer, words = prepare_text(args.data, folder, recipe.model.vocabulary, args.init)
+    recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
+    check_same_recipe(folder, recipe.to_dict())
+    run = Run(recipe, data, tokenizer, folder, pick_device(args.device))
+    if args.resume:
+        run.resume()
+    else:
+        run.start(args.embeddings, args.init)
+    run.train(words, min(args.stop or recipe.steps, recipe.steps), args.workers)
+    print(f"{folder}: step {run.step} of {recipe.steps}")

@@ -1,0 +1,141 @@
+"""The paper's losses: binary cross entropy on every mask, boundary and STN output, and named departures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cefnet.model import Output
+
+CONTOUR_DISTANCE = 2  # pixels: boundary target = places within it of the mask's contour (authors' code)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts; the defaults are the paper's.
+
+    Attributes:
+        mask: of SM_1..SM_4.
+        boundary: of every BM.
+        body: of every STN output's mask.
+        dice: of 1 - Dice of SM_1..SM_4, in the proportions of `mask` (departure).
+        presence: of "is it there at all" (departure).
+        classes: of the dense category prediction from D_5 (departure, training only).
+    """
+
+    mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    boundary: float = 1.0
+    body: float = 1.0
+    dice: float = 0.0
+    presence: float = 0.0
+    classes: float = 0.0
+
+
+def contour(masks: Tensor, distance: int = CONTOUR_DISTANCE) -> Tensor:
+    """Places within `distance` pixels of the contour, on either side of it.
+
+    Args:
+        masks: N x 1 x H x W, 0 or 1.
+        distance: Euclidean, in pixels.
+
+    Returns:
+        N x 1 x H x W, 0 or 1. The photo's border is no contour.
+    """
+    span = torch.arange(-distance, distance + 1, device=masks.device)
+    disc = (span[:, None] ** 2 + span[None, :] ** 2 <= distance**2).to(masks.dtype)[None, None]
+    near_inside = F.conv2d(masks, disc, padding=distance) > 0.5
+    near_outside = F.conv2d(1 - masks, disc, padding=distance) > 0.5
+    return (near_inside & near_outside).to(masks.dtype)
+
+
+def dice_loss(logits: Tensor, targets: Tensor, present: Tensor) -> Tensor:
+    """1 - Dice, mean over the samples whose object is there (an empty target has no overlap to measure)."""
+    if not present.any():
+        return logits.sum() * 0
+    p, t = logits.sigmoid()[present].flatten(1), targets[present].flatten(1)
+    return (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
+
+
+def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
+    """The target at each level's own resolution: the share of a cell that the mask covers."""
+    return [F.adaptive_avg_pool2d(targets, list(level.shape[-2:])) for level in logits]
+
+
+class Objective(nn.Module):
+    """The weighted sum of all terms. Holds the category head, which training alone needs.
+
+    Args:
+        weights: of the terms.
+        top_width: channels of D_5.
+        categories: number of categories of the data; used if `weights.classes` > 0.
+    """
+
+    def __init__(self, weights: LossWeights, top_width: int, categories: int) -> None:
+        super().__init__()
+        self.weights = weights
+        self.classifier = nn.Conv2d(top_width, categories, 1) if weights.classes > 0 else None
+
+    def forward(
+        self, output: Output, masks: Tensor, present: Tensor, classes: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Computes the terms.
+
+        Args:
+            output: of N samples.
+            masks: N x H x W, 0 or 1.
+            present: N bool, False where the expression names something absent (the mask is empty).
+            classes: N x H x W category numbers, 0 = not annotated.
+
+        Returns:
+            Scalars by name: `total` and each unweighted term.
+        """
+        w = self.weights
+        target = masks[:, None].float()
+        terms: dict[str, Tensor] = {}
+        levels = level_targets(target, output.mask_logits)
+        pairs = [(a.float(), t) for a, t in zip(output.mask_logits, levels, strict=True)]
+        bce = [F.binary_cross_entropy_with_logits(a, t) for a, t in pairs]
+        terms["mask"] = sum_weighted(w.mask, bce)
+        if w.dice:
+            terms["dice"] = sum_weighted(w.mask, [dice_loss(a, t, present) for a, t in pairs])
+        if output.boundary_logits:
+            edges = level_targets(contour(target), output.boundary_logits)
+            terms["boundary"] = mean_bce(output.boundary_logits, edges)
+            terms["body"] = mean_bce(output.body_logits, level_targets(target, output.body_logits))
+        if w.presence and output.presence_logit is not None:
+            terms["presence"] = F.binary_cross_entropy_with_logits(
+                output.presence_logit.float(), present.float()
+            )
+        if self.classifier is not None and classes is not None:
+            terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
+        factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body,
+                   "presence": w.presence, "classes": w.classes}  # fmt: skip
+        total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
+        return {"total": total, **terms}
+
+
+def sum_weighted(weights: tuple[float, ...], terms: list[Tensor]) -> Tensor:
+    return torch.stack([w * term for w, term in zip(weights, terms, strict=True)]).sum()
+
+
+def mean_bce(logits: tuple[Tensor, ...], targets: list[Tensor]) -> Tensor:
+    """Binary cross entropy, mean over the levels (the paper sums them: `Objective` multiplies by 4)."""
+    pairs = zip(logits, targets, strict=True)
+    return torch.stack([F.binary_cross_entropy_with_logits(a.float(), t) for a, t in pairs]).mean()
+
+
+def category_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Cross entropy of the category of annotated places; the others are unknown, not background.
+
+    Args:
+        logits: N x categories x h x w.
+        classes: N x H x W, 0 = not annotated, k + 1 = category k.
+    """
+    small = F.interpolate(classes[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
+    target = small.squeeze(1).long() - 1
+    if not (target >= 0).any():
+        return logits.sum() * 0
+    return F.cross_entropy(logits, target, ignore_index=-1)

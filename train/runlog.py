@@ -1,0 +1,74 @@
+"""A run's log: one CSV line every few steps, and the loss curves as a picture."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+LOG = "log.csv"
+CURVES = "curves.png"
+
+
+class RunLog:
+    """Averages what it is given and writes a line every `every` steps.
+
+    Args:
+        folder: of the run; `log.csv` is continued, without the lines after `start`.
+        start: first step that will be added.
+        every: steps a line.
+    """
+
+    def __init__(self, folder: Path, start: int, every: int = 20) -> None:
+        self.path, self.every = folder / LOG, every
+        self.sums: dict[str, float] = {}
+        self.count = 0
+        if self.path.is_file():
+            rows = read_log(self.path)
+            kept = [r for r in rows if r["step"] <= start]
+            if kept:
+                self._write(kept, list(kept[0]), "w")
+            else:
+                self.path.unlink()
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Adds step `step` (counted from 0)."""
+        for key, value in values.items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+        self.count += 1
+        if (step + 1) % self.every == 0:
+            row = {"step": step + 1, **{k: round(v / self.count, 6) for k, v in self.sums.items()}}
+            self._write([row], list(row), "a")
+            self.sums, self.count = {}, 0
+
+    def _write(self, rows: list[dict[str, float]], names: list[str], mode: str) -> None:
+        new = mode == "w" or not self.path.is_file()
+        with self.path.open(mode, newline="") as file:
+            writer = csv.DictWriter(file, names)
+            if new:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The lines of a `log.csv`."""
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def draw_curves(folder: Path) -> None:
+    """Draws the losses of `log.csv` into `curves.png`."""
+    if not (folder / LOG).is_file():
+        return
+    from matplotlib.figure import Figure  # half a second that only training pays
+
+    rows = read_log(folder / LOG)
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    steps = [r["step"] for r in rows]
+    for name in rows[0]:
+        if name not in ("step", "learning_rate", "samples_per_second"):
+            axes.plot(steps, [r[name] for r in rows], label=name)
+    axes.set(xlabel="step", ylabel="loss (mean of the steps since the last line)", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(folder / CURVES, dpi=110)
