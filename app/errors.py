@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def plain(message: str) -> gr.Error:
     """An error that is shown as it is (Gradio renders HTML, and `message` may quote what somebody typed)."""
-    return gr.Error(escape(message), title="That did not work", print_exception=False)
+    return gr.Error(escape(message), print_exception=False)
 
 
 def plainly(action: Callable) -> Callable:

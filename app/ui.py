@@ -51,7 +51,11 @@ class Page:
 
 def serve() -> None:
     """Load the models and serve the page; address and port by GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."""
-    launch(build(Service.load(models_from_environment())))
+    try:
+        service = Service.load(models_from_environment())
+    except (RuntimeError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    launch(build(service))
 
 
 def launch(blocks: gr.Blocks, **options: Any) -> Any:
@@ -265,6 +269,7 @@ def asks(page: Page, service: Service) -> dict[str, Any]:
         "inputs": [page.photo, page.expression, page.threshold],
         "outputs": [page.verdict, page.results, page.kept]
         + [part for panel in page.panels for part in vars(panel).values()],
+        "show_progress": "minimal",
         "show_progress_on": [page.verdict, *(panel.image for panel in page.panels)],
         "scroll_to_output": True,
         "concurrency_id": "models",

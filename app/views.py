@@ -51,7 +51,7 @@ def word_maps(kept: Kept, details: Details) -> list[tuple[NDArray[np.uint8], str
 def verdict(kept: Kept) -> str:
     """The verdict above the pictures."""
     found = [title(mask.model)[0] for mask in kept.masks if mask.present]
-    quoted = f"<q>{escape(kept.expression)}</q>"
+    quoted = f"“{escape(kept.expression)}”"
     if not found:
         return f'<div class="verdict absent" role="status">Nothing here matches {quoted}</div>'
     by = "" if len(found) == len(kept.masks) else f" <small>by {escape(', '.join(found))} only</small>"
