@@ -57,7 +57,9 @@ class SpatialTransformer(nn.Module):
     @staticmethod
     def _half(width: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(width, width, 3, 2, padding=1, groups=width, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(width, width, 3, 2, padding=1, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
         )
 
     def affine(self, s: Tensor) -> Tensor:

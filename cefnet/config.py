@@ -18,10 +18,19 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "decoder_stride": (2, 4),
 }
 _AT_LEAST: dict[str, int] = {
-    "width": 8, "image_size": 32, "vocabulary": 2, "word_width": 1, "text_width": 2, "max_tokens": 1,
+    "width": 8,
+    "image_size": 32,
+    "vocabulary": 2,
+    "word_width": 1,
+    "text_width": 2,
+    "max_tokens": 1,
 }
 _AT_MOST: dict[str, int] = {
-    "width": 4096, "image_size": 2048, "vocabulary": 200_000, "word_width": 4096, "text_width": 4096,
+    "width": 4096,
+    "image_size": 2048,
+    "vocabulary": 200_000,
+    "word_width": 4096,
+    "text_width": 4096,
     "max_tokens": 512,
 }
 
@@ -79,7 +88,8 @@ class ModelConfig:
     mask_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decoder_widths", tuple(self.decoder_widths))
+        if isinstance(self.decoder_widths, list):  # as JSON has it
+            object.__setattr__(self, "decoder_widths", tuple(self.decoder_widths))
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), field.default)
         for name, known in _CHOICES.items():

@@ -62,7 +62,9 @@ class Fusion(nn.Module):
         if config.attention == "vcm":
             self.attention = VanillaCoAttention(width, scaled=not self.l2)
         else:
-            values = width // 2 if kernel else width  # 256 of 512, widened by the branch, in the authors' code
+            values = (
+                width // 2 if kernel else width
+            )  # 256 of 512, widened by the branch, in the authors' code
             self.attention = AsymmetricCoAttention(width, values)
         self.branch_m, self.branch_l = (
             nn.Conv2d(values, width, kernel, padding=kernel // 2) if kernel else nn.Identity() for _ in "ml"

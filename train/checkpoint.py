@@ -51,4 +51,6 @@ def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     before = json.loads(path.read_text())
     if before != now:
         keys = [k for k in sorted(now.keys() | before.keys()) if now.get(k) != before.get(k)]
-        raise ValueError(f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out")
+        raise ValueError(
+            f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out"
+        )

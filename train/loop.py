@@ -48,7 +48,13 @@ class Run:
     def __init__(
         self, recipe: Recipe, data: ReferData, tokenizer: Tokenizer, folder: Path, device: torch.device
     ) -> None:
-        self.recipe, self.data, self.tokenizer, self.folder, self.device = recipe, data, tokenizer, folder, device
+        self.recipe, self.data, self.tokenizer, self.folder, self.device = (
+            recipe,
+            data,
+            tokenizer,
+            folder,
+            device,
+        )
         torch.manual_seed(recipe.seed)
         self.model = CEFNet(recipe.model)
         self.objective = Objective(recipe.losses, recipe.model.decoder_widths[0], len(data.categories))
@@ -120,9 +126,7 @@ class Run:
             spec = replace(self.recipe.data, image_size=size)
             stream = Batches(self.data, self.tokenizer, spec, self.recipe.seed, steps=self.recipe.steps)
             pin = self.device.type == "cuda"
-            yield from DataLoader(
-                Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin
-            )
+            yield from DataLoader(Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin)
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; returns the loss terms.
@@ -139,7 +143,9 @@ class Run:
             output = self.model(photo, batch.ids, batch.token_mask, batch.photo_index)
             terms = self.objective(output, batch.masks, batch.present, batch.classes[batch.photo_index])
         if not torch.isfinite(terms["total"]):
-            raise ValueError(f"the loss is {terms['total'].item()} at step {self.step}; samples {batch.sample_ids}")
+            raise ValueError(
+                f"the loss is {terms['total'].item()} at step {self.step}; samples {batch.sample_ids}"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
         if self.recipe.clip:
@@ -221,11 +227,15 @@ def prepare_text(data: Path, folder: Path, size: int, init: str | None) -> tuple
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help=f"one of: {', '.join(recipes.RECIPES)}")
-    parser.add_argument("--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)"
+    )
     parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", metavar="MODEL", help="start from this model's weights and tokenizer")
-    parser.add_argument("--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)")
+    parser.add_argument(
+        "--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the recipe's")
     parser.add_argument("--stop", type=int, metavar="N", help="end now at step N of the same schedule")
@@ -245,7 +255,9 @@ def main(args: argparse.Namespace) -> None:
     folder = args.out or Path("runs") / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "checkpoint.pt").is_file() and not args.resume:
-        raise ValueError(f"{folder} holds a run already: --resume goes on with it, --out FOLDER starts another")
+        raise ValueError(
+            f"{folder} holds a run already: --resume goes on with it, --out FOLDER starts another"
+        )
     tokenizer, words = prepare_text(args.data, folder, recipe.model.vocabulary, args.init)
     recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
     check_same_recipe(folder, recipe.to_dict())

@@ -67,7 +67,9 @@ class Recipe:
         if self.steps < 1 or self.checkpoint_every < 1:
             raise ValueError("steps and checkpoint_every must be at least 1")
         if not self.sizes or self.sizes[0][0] != 0.0 or list(self.sizes) != sorted(self.sizes):
-            raise ValueError(f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0")
+            raise ValueError(
+                f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,7 +102,12 @@ def cefnet_vcm() -> Recipe:
 def smoke() -> Recipe:
     """A minute on a CPU, to see that everything runs: `python -m train run smoke --data DIR`. No score."""
     model = replace(
-        PRESETS["cefnet-acm"], width=16, word_width=16, text_width=16, decoder_widths=(16, 16, 8, 8, 8), image_size=64
+        PRESETS["cefnet-acm"],
+        width=16,
+        word_width=16,
+        text_width=16,
+        decoder_widths=(16, 16, 8, 8, 8),
+        image_size=64,
     )
     recipe = _compact("cefnet-acm")
     data = replace(recipe.data, photos=2, expressions=2)
