@@ -3,6 +3,7 @@
 from cefnet.config import PRESETS, ModelConfig
 from cefnet.model import CEFNet
 from cefnet.photos import read_photo
-from cefnet.predictor import Photo, Predictor, Result
+from cefnet.predictor import Photo, Predictor
+from cefnet.result import Result
 
 __all__ = ["PRESETS", "CEFNet", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]

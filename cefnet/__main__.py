@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cefnet import render
 from cefnet.photos import read_photo
-from cefnet.predictor import Predictor, Result
+from cefnet.predictor import Predictor
+from cefnet.result import Result
 from cefnet.weights import load
 
 

@@ -35,7 +35,8 @@ class Checkpoint:
         config: What the model is built from.
         words: How often each word (lower-cased) was seen in training.
         name: Last part of what was asked for, such as "cefnet-acm".
-        source: Where the files are: a folder, or "owner/name@revision" on the Hub.
+        source: Where the files come from: a folder, or "owner/name@revision" on the Hub.
+        folder: Where the files are.
         sha256: Of `model.safetensors`.
     """
 
@@ -45,6 +46,7 @@ class Checkpoint:
     words: dict[str, int]
     name: str
     source: str
+    folder: Path
     sha256: str
 
 
@@ -82,9 +84,9 @@ def load(
         model = _build(config, contents[MODEL])
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
-    name = Path(name_or_path).name or folder.name
+    name = Path(name_or_path).resolve().name
     sha256 = hashlib.sha256(contents[MODEL]).hexdigest()
-    return Checkpoint(model.to(target).eval(), tokenizer, config, words, name, source, sha256)
+    return Checkpoint(model.to(target).eval(), tokenizer, config, words, name, source, folder, sha256)
 
 
 def save(

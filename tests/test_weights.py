@@ -199,6 +199,7 @@ def test_a_hub_id_is_fetched_with_its_revision(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     checkpoint = load("owner/name", revision="v1")
     assert checkpoint.source == "owner/name@v1" and checkpoint.name == "name"
+    assert checkpoint.folder == tiny_checkpoint
     assert load("owner/name").source == "owner/name@main"
     assert calls == [("owner/name", "v1", False), ("owner/name", None, False)]
     load("owner/name", revision="a" * 40)  # a commit: the cache first
