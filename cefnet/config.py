@@ -41,6 +41,8 @@ class ModelConfig:
 
     Attributes:
         encoder: visual encoder, a name of `RESNETS` or `EFFICIENTNETS`.
+        dilated: dilation in stage 5 in place of its lost stride, so that it sees what its ImageNet weights
+            expect (departure).
         width: channels C of the multi-modal features M and L (Eq. 1-8).
         fusion: `encoder` = EFN, the fused feature feeds the next encoder block; `decoder` = DFN, it only
             feeds the decoder.
@@ -67,6 +69,7 @@ class ModelConfig:
     """
 
     encoder: str = "resnet101"
+    dilated: bool = False
     width: int = 512
     fusion: str = "encoder"
     attention: str = "acm"
@@ -104,8 +107,9 @@ class ModelConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
         if len(self.decoder_widths) != 5 or not all(1 <= w <= 4096 for w in self.decoder_widths):
             raise ValueError(f"decoder_widths is {self.decoder_widths}; give five widths, D_5 to D_1")
-        if self.image_size % 16:
-            raise ValueError(f"image_size is {self.image_size}; it must be a multiple of 16")
+        multiple = 32 if self.dilated else 16
+        if self.image_size % multiple:
+            raise ValueError(f"image_size is {self.image_size}; it must be a multiple of {multiple}")
         if self.text_width % 2:
             raise ValueError(f"text_width is {self.text_width}; it must be even (two directions)")
         if self.fusion == "decoder" and (self.attention != "none" or self.boundary):
@@ -154,7 +158,7 @@ def _check_type(name: str, value: object, default: object) -> None:
 _PAPER = ModelConfig()
 _AUTHORS = replace(_PAPER, encoder="wide_resnet101_2", pixels="batchnorm")
 _COMPACT = replace(
-    _PAPER, encoder="efficientnet_lite2", width=160, word_width=100, text_width=256,
+    _PAPER, encoder="efficientnet_lite2", dilated=True, width=160, word_width=100, text_width=256,
     decoder_widths=(128, 96, 64, 48, 32), decoder_stride=4,
     normalisation="batch", gated=True, residual=True, presence=True,
 )  # fmt: skip

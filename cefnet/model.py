@@ -57,7 +57,7 @@ class CEFNet(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = build_encoder(config.encoder)
+        self.encoder = build_encoder(config.encoder, config.dilated)
         self.pixel_norm = nn.BatchNorm2d(3) if config.pixels == "batchnorm" else None
         self.text = TextEncoder(
             config.vocabulary,

@@ -2,10 +2,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from cefnet.encoders import ENCODER_NAMES, Encoder, build_encoder
+from cefnet.encoders.base import dilate
 from cefnet.encoders.efficientnet import SameConv2d
 
 CHANNELS = {
@@ -132,3 +135,13 @@ def test_same_padding_is_tensorflows(height: int, width: int, kernel: int, strid
                     if 0 <= y < height and 0 <= z < width:
                         expected[oy, ox] += conv.weight[0, 0, ky, kx] * x[0, 0, y, z]
     torch.testing.assert_close(conv(x)[0, 0], expected)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (2, 4)])
+def test_dilate_is_a_dilated_convolution_after_the_first_block(size: tuple[int, int]) -> None:
+    blocks = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    wanted = blocks[0](x)
+    for conv in list(blocks)[1:]:
+        wanted = F.conv2d(wanted, conv.weight, conv.bias, padding=2, dilation=2)
+    torch.testing.assert_close(dilate(blocks, x), wanted)

@@ -83,8 +83,8 @@ def _compact(name: str) -> Recipe:
         losses=LossWeights(
             mask=(1.0, 0.4, 0.4, 0.2), boundary=0.1, body=0.05, dice=0.5, presence=0.2, classes=0.3
         ),
-        steps=2000,
-        sizes=((0.0, 160), (0.75, 224)),
+        steps=1500,
+        sizes=((0.0, 160), (0.8, 224)),
     )
 
 

@@ -1,5 +1,6 @@
 """What every visual encoder offers to the model."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -10,12 +11,14 @@ class Encoder(nn.Module):
     before the next stage reads it. The last stage keeps its input's resolution (stride 1), as in the paper.
 
     Attributes:
+        dilated: stage 5 keeps the receptive field that it had with stride 2 (see `dilate`).
         channels: channels of E_1..E_5.
         strides: image pixels per pixel of E_1..E_5.
         mean: what to subtract from an RGB image in 0..1, before `stage(1, ...)`.
         std: what to divide it by afterwards.
     """
 
+    dilated: bool
     channels: tuple[int, int, int, int, int]
     strides: tuple[int, int, int, int, int] = (2, 4, 8, 16, 16)
     mean: tuple[float, float, float]
@@ -47,6 +50,29 @@ class Encoder(nn.Module):
             x = self.stage(i, x)
             features.append(x)
         return tuple(features)
+
+
+def dilate(blocks: nn.Sequential, x: Tensor) -> Tensor:
+    """Runs a stage whose stride 2 became 1 with dilation 2 in all blocks but the first.
+
+    That is what the ImageNet network's weights expect: each place sees the same grid of neighbours as before.
+    A dilated convolution is an ordinary one on each of the four interleaved half-size grids, which go through
+    the blocks as four samples: nothing is slower than without dilation.
+
+    Raises:
+        ValueError: the feature map has an odd height or width (photos must be multiples of 32 pixels).
+    """
+    x = blocks[0](x)
+    n, c, h, w = x.shape
+    if h % 2 or w % 2:
+        raise ValueError(f"stage 5 is {h} x {w} places; with dilation the input must be a multiple of 32 pixels")
+    grids = x.reshape(n, c, h // 2, 2, w // 2, 2).permute(3, 5, 0, 1, 2, 4).reshape(4 * n, c, h // 2, w // 2)
+    grids = grids.contiguous(memory_format=torch.channels_last)
+    for block in blocks[1:]:
+        grids = block(grids)
+    c = grids.shape[1]
+    x = grids.reshape(2, 2, n, c, h // 2, w // 2).permute(2, 3, 4, 0, 5, 1).reshape(n, c, h, w)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def check_stage(i: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cefnet.encoders.base import Encoder, check_stage
+from cefnet.encoders.base import Encoder, check_stage, dilate
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ class EfficientNetLite(Encoder):
     mean = (127 / 255,) * 3
     std = (128 / 255,) * 3
 
-    def __init__(self, spec: LiteSpec):
+    def __init__(self, spec: LiteSpec, dilated: bool = False):
         super().__init__()
+        self.dilated = dilated
         stages: list[list[nn.Module]] = [[ConvNorm(3, STEM_CHANNELS, 3, stride=2)], [], [], [], []]
         outputs = [0] * 5
         inputs = STEM_CHANNELS
@@ -130,6 +131,8 @@ class EfficientNetLite(Encoder):
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         check_stage(i)
+        if i == 5 and self.dilated:
+            return dilate(self.stages[4], x)
         return self.stages[i - 1](x)
 
     def parts(self, i: int) -> list[nn.Module]:

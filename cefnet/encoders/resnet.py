@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cefnet.encoders.base import Encoder, check_stage
+from cefnet.encoders.base import Encoder, check_stage, dilate
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class ResNet(Encoder):
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
 
-    def __init__(self, spec: ResNetSpec):
+    def __init__(self, spec: ResNetSpec, dilated: bool = False):
         super().__init__()
+        self.dilated = dilated
         expansion = 4 if spec.bottleneck else 1
         self.channels = (64, 64 * expansion, 128 * expansion, 256 * expansion, 512 * expansion)
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
@@ -86,7 +87,7 @@ class ResNet(Encoder):
         self.layer1 = self._layer(spec, 0, stride=1)
         self.layer2 = self._layer(spec, 1, stride=2)
         self.layer3 = self._layer(spec, 2, stride=2)
-        self.layer4 = self._layer(spec, 3, stride=1)  # 2 in the ImageNet network; no dilation in its place
+        self.layer4 = self._layer(spec, 3, stride=1)  # 2 in the ImageNet network; the authors' code has no dilation in its place
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -108,6 +109,8 @@ class ResNet(Encoder):
             return F.relu(self.bn1(self.conv1(x)), inplace=True)
         if i == 2:
             return self.layer1(self.maxpool(x))
+        if i == 5 and self.dilated:
+            return dilate(self.layer4, x)
         return (self.layer2, self.layer3, self.layer4)[i - 3](x)
 
     def parts(self, i: int) -> list[nn.Module]:
