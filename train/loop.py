@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -109,8 +110,9 @@ class Run:
     def save(self, words: dict[str, int]) -> None:
         """Writes the checkpoint, and the result so far as a weights folder."""
         save_checkpoint(self.folder, self.state())
-        result = CEFNet(self.recipe.model)
-        result.load_state_dict(self.average.state if self.average else self.model.state_dict())
+        result = copy.deepcopy(self.model)
+        if self.average:
+            result.load_state_dict(self.average.state)
         card = f"Run of the recipe `{self.recipe.name}`, step {self.step} of {self.recipe.steps}.\n"
         save(self.folder, result, self.folder / TOKENIZER, words, card)
         draw_curves(self.folder)
@@ -125,8 +127,8 @@ class Run:
                 continue
             spec = replace(self.recipe.data, image_size=size)
             stream = Batches(self.data, self.tokenizer, spec, self.recipe.seed, steps=self.recipe.steps)
-            pin = self.device.type == "cuda"
-            yield from DataLoader(Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin)
+            pin, own = self.device.type == "cuda", torch.Generator()  # the loader must not draw from the run's
+            yield from DataLoader(Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin, generator=own)
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; returns the loss terms.

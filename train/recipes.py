@@ -103,6 +103,7 @@ def smoke() -> Recipe:
     """A minute on a CPU, to see that everything runs: `python -m train run smoke --data DIR`. No score."""
     model = replace(
         PRESETS["cefnet-acm"],
+        encoder="efficientnet_lite0",
         width=16,
         word_width=16,
         text_width=16,
