@@ -1,4 +1,5 @@
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,13 @@ def test_frequent_words_stay_whole(tiny_tokenizer):
     sentences = ["looking look ing walking walk talking talk"] * 20
     tokenizer = Tokenizer.from_bytes(train_tokenizer(sentences, 400))
     assert all(len(tokenizer.encode(word).ids) == 1 for word in ("looking", "walking", "talking"))
+
+
+def test_training_is_repeatable_and_names_no_folder():
+    sentences = ["the red dog", "a cat on the left"] * 20
+    model = train_tokenizer(sentences, 400)
+    assert model == train_tokenizer(sentences, 400)
+    assert tempfile.gettempdir().encode() not in model
 
 
 def test_training_text_is_of_the_train_split_alone(tmp_path):

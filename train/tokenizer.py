@@ -66,7 +66,11 @@ def train_tokenizer(sentences: Sequence[str], size: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "seeds.tsv"
         file.write_text("".join(f"{piece}\t{count}\n" for piece, count in seeds.items()), encoding="utf-8")
-        return _unigram(sentences, size, seed_sentencepieces_file=str(file))
+        model = _unigram(sentences, size, seed_sentencepieces_file=str(file))
+        path = str(file).encode()
+        return model.replace(
+            path, b"seeds.tsv".ljust(len(path))
+        )  # the model keeps its options: no paths in there
 
 
 def _unigram(sentences: Sequence[str], size: int, **options: str) -> bytes:
