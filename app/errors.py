@@ -42,7 +42,7 @@ def readable(preprocess: Callable) -> Callable:
     def wrapper(payload: Any) -> Any:
         try:
             return preprocess(payload)
-        except Exception as error:  # noqa: BLE001  (Pillow raises almost anything on what is no picture)
+        except Exception as error:  # Pillow raises almost anything on what is no picture
             log.info("unreadable upload: %s", error)
             raise plain("This file is not a photo that can be read: use JPEG, PNG or WebP.") from None
 

@@ -192,6 +192,7 @@ def pictures(elem_id: str, columns: int = 2, **options: Any) -> gr.Gallery:
         show_label=False,
         columns=columns,
         height="auto",
+        fit_columns=False,  # one word alone is no larger than one of many
         interactive=False,
         buttons=[],
         elem_id=elem_id,
