@@ -47,7 +47,7 @@ class KeptMask:
         return self.score >= self.presence_threshold
 
     def at(self, threshold: float, height: int, width: int) -> NDArray[np.bool_]:
-        """height x width bool: the mask at `threshold` (0..1), empty where the model says that nothing is there."""
+        """height x width bool: the mask at `threshold` (0..1), empty where nothing is `present`."""
         if not self.present:
             return np.zeros((height, width), bool)
         return cv2.resize(self.grid, (width, height), interpolation=cv2.INTER_LINEAR) >= threshold
@@ -72,7 +72,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Details:
-    """What is drawn once and not kept, as large as `Kept.photo`: boundary (0..1), and a map for each typed word."""
+    """Drawn once, not kept; as large as `Kept.photo`: boundary (0..1) and a map for each typed word."""
 
     boundary: NDArray[np.float32]
     words: list[tuple[str, NDArray[np.float32]]]
@@ -136,7 +136,7 @@ class Service:
         return Kept(shown, image.shape[:2], expression.strip(), tuple(masks)), details
 
     def _encode(self, name: str, image: NDArray[np.uint8]) -> Photo:
-        """The language-free part of `image`, remembered by its content: nobody can ask for another's photo."""
+        """The language-free part of `image`, remembered by content: nobody can ask for another's photo."""
         digest = hashlib.sha256(repr(image.shape).encode())
         digest.update(np.ascontiguousarray(image).data)
         key = name, digest.hexdigest()

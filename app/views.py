@@ -15,8 +15,8 @@ TITLES = {  # the two attentions, as the paper names them
     "cefnet-vcm": ("VCM", "vanilla co-attention"),
     "cefnet-acm": ("ACM", "asymmetric co-attention"),
 }
-HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words. Two networks, which differ in how they
-bring words and picture together, outline what you mean.</p>"""
+HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words. Two networks, which differ in how
+they bring words and picture together, outline what you mean.</p>"""
 WELCOME = '<div class="welcome">Try one of these, or a photo of your own.</div>'
 WORD_SIDE = 360  # pixels; word maps come from a 20 x 20 grid
 
@@ -67,15 +67,13 @@ def card(kept: Kept, mask: KeptMask, threshold: float) -> str:
         note = "No pixel is this certain: lower the threshold."
     else:
         note = f"{100 * chosen.mean():.1f}% of the photo"
-    return (
-        f'<div class="card">{heading(mask.model)}'
-        f'<div class="facts"><span>score <b>{mask.score:.2f}</b></span><span><b>{duration(mask.seconds)}</b></span></div>'
-        f'<div class="meter{"" if mask.present else " low"}" title="The line marks the score from which the thing '
-        f'counts as present: {mask.presence_threshold:.2f}">'
-        f'<i style="width:{100 * min(max(mask.score, 0), 1):.1f}%"></i>'
-        f'<u style="left:{100 * mask.presence_threshold:.1f}%"></u></div>'
-        f'<p class="note">{note}</p></div>'
-    )
+    low = "" if mask.present else " low"
+    fill, line = 100 * min(max(mask.score, 0), 1), 100 * mask.presence_threshold
+    return f"""<div class="card">{heading(mask.model)}
+<div class="facts"><span>score <b>{mask.score:.2f}</b></span><b>{duration(mask.seconds)}</b></div>
+<div class="meter{low}" title="The line marks the score from which something counts as present">
+<i style="width:{fill:.1f}%"></i><u style="left:{line:.1f}%"></u></div>
+<p class="note">{note}</p></div>"""
 
 
 def heading(model: str) -> str:
