@@ -15,6 +15,7 @@ from train.checkpoint import load_checkpoint, save_checkpoint
 from train.data.reader import ReferData
 from train.optim import learning_rate
 from train.runlog import RunLog, read_log
+from train.start import prepare_text
 
 SHORT = ["--set", "checkpoint_every=3", "--set", "model.vocabulary=400", "--set", "sizes=((0.0,64),(0.5,96))"]
 
@@ -56,7 +57,8 @@ def test_six_steps_are_three_and_three(data: Path, finished: Path, tmp_path: Pat
     assert load_checkpoint(tmp_path / "parts")["step"] == 3
     assert train(data, tmp_path / "parts", "--resume") == 0
     assert_same(load_checkpoint(finished), load_checkpoint(tmp_path / "parts"))
-    assert (finished / "model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
+    one, other = (folder / "model.safetensors" for folder in (finished, tmp_path / "parts"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_run_folder_is_a_model(finished: Path) -> None:
@@ -108,7 +110,8 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(
 
 def test_another_attention_starts_from_shared_weights(data: Path, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "vcm"
-    assert train(data, out, "--init", str(finished), "--set", "model.attention=vcm", "--set", "learning_rate=0.0") == 0
+    changes = ["--set", "model.attention=vcm", "--set", "learning_rate=0.0"]
+    assert train(data, out, "--init", str(finished), *changes) == 0
     mine, other = (load_checkpoint(f)["model"] for f in (out, finished))
     source = load(finished, "cpu").model.state_dict()
     assert torch.equal(mine["decoder.top.0.weight"], source["decoder.top.0.weight"])
@@ -119,7 +122,7 @@ def test_another_attention_starts_from_shared_weights(data: Path, finished: Path
 def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400"])
-    tokenizer, _ = loop.prepare_text(data, tmp_path / "run", 400, None)
+    tokenizer, _ = prepare_text(data, tmp_path / "run", 400, None)
     recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
     run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path / "run", torch.device("cpu"))
     run.start(None, None)

@@ -12,6 +12,7 @@ from importlib import import_module
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("train.loop", "train a model by a recipe"),
     "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),
+    "ship": ("train.ship", "measure a run and make it one of the shipped models"),
     "tokenizer": ("train.tokenizer", "train the SentencePiece tokenizer on expressions and captions"),
     "convert": ("train.convert_efficientnet", "convert public EfficientNet-Lite weights for the encoder"),
 }

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything that a bit-exact resume needs, written so that a crash leaves the old one."""
+"""Checkpoints of a run: all that a bit-exact resume needs, written so that a crash leaves the old one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 CHECKPOINT = "checkpoint.pt"
 RECIPE = "recipe.json"
+START = "start.txt"  # what the run started from, in words
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

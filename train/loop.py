@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -20,19 +19,16 @@ from tqdm import tqdm
 
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
-from cefnet.weights import load, pick_device, save
+from cefnet.weights import TOKENIZER, load, pick_device, save
 from train import recipes
-from train.checkpoint import check_same_recipe, load_checkpoint, save_checkpoint
-from train.convert_efficientnet import load_efficientnet_lite2
+from train.checkpoint import START, check_same_recipe, load_checkpoint, save_checkpoint
 from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
 from train.losses import Objective
 from train.optim import Average, build_optimiser, freeze, learning_rate, set_learning_rate, train_mode
 from train.recipes import Recipe
 from train.runlog import RunLog, draw_curves
-from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
-
-TOKENIZER, WORDS = "tokenizer.model", "words.json"
+from train.start import load_embeddings, load_imagenet, origin, prepare_text, start_from
 
 
 class Run:
@@ -70,12 +66,8 @@ class Run:
             first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
             self.model.eval().match_strength(first.images.float() / 255)
         if embeddings and not init:
-            vectors, known = glove_embeddings(self.tokenizer, embeddings)
-            if vectors.shape[1] != self.recipe.model.word_width:
-                raise ValueError(f"{embeddings} has {vectors.shape[1]}-d vectors; the model needs "
-                                 f"{self.recipe.model.word_width}-d ones")  # fmt: skip
-            with torch.no_grad():
-                self.model.text.embedding.weight[known] = vectors[known]
+            load_embeddings(self.model, self.tokenizer, embeddings)
+        (self.folder / START).write_text(origin(self.recipe, embeddings, init) + "\n")
         self._ready()
 
     def _ready(self) -> None:
@@ -118,7 +110,7 @@ class Run:
         draw_curves(self.folder)
 
     def batches(self, stop: int, workers: int) -> Iterator[Batch]:
-        """The batches of the steps from now to `stop`, each a function of (seed, step) and the size of the hour."""
+        """The batches of the steps from now to `stop`, each a function of (seed, step) and its size."""
         starts = [math.ceil(share * self.recipe.steps) for share, _ in self.recipe.sizes]
         ends = [*starts[1:], self.recipe.steps]
         for (_, size), first, end in zip(self.recipe.sizes, starts, ends, strict=True):
@@ -127,8 +119,13 @@ class Run:
                 continue
             spec = replace(self.recipe.data, image_size=size)
             stream = Batches(self.data, self.tokenizer, spec, self.recipe.seed, steps=self.recipe.steps)
-            pin, own = self.device.type == "cuda", torch.Generator()  # the loader must not draw from the run's
-            yield from DataLoader(Subset(stream, steps), batch_size=None, num_workers=workers, pin_memory=pin, generator=own)
+            yield from DataLoader(
+                Subset(stream, steps),
+                batch_size=None,
+                num_workers=workers,
+                pin_memory=self.device.type == "cuda",
+                generator=torch.Generator(),  # the loader must not draw from the run's
+            )
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; returns the loss terms.
@@ -193,40 +190,6 @@ def precision(device: torch.device) -> AbstractContextManager:
     return torch.autocast("cpu", torch.bfloat16, enabled=fast)
 
 
-def load_imagenet(model: CEFNet) -> None:
-    """Public ImageNet weights for the encoder.
-
-    Raises:
-        ValueError: none are known for this encoder, or they are not installed.
-    """
-    if model.config.encoder != "efficientnet_lite2":
-        raise ValueError(f"no public ImageNet weights are built in for {model.config.encoder}: "
-                         "use --init, or --set pretrained=False")  # fmt: skip
-    load_efficientnet_lite2(model.encoder)
-
-
-def start_from(model: CEFNet, other: CEFNet) -> None:
-    """Copies every tensor of the same name and shape; the rest (another attention, say) stays new."""
-    mine = model.state_dict()
-    shared = {k: v for k, v in other.state_dict().items() if k in mine and mine[k].shape == v.shape}
-    model.load_state_dict({**mine, **shared})
-
-
-def prepare_text(data: Path, folder: Path, size: int, init: str | None) -> tuple[Tokenizer, dict[str, int]]:
-    """The run's tokenizer and word counts: those in its folder, of the model it starts from, or new ones."""
-    if not (folder / TOKENIZER).is_file():
-        if init:
-            source = Path(load(init, "cpu").source)
-            model, words = (source / TOKENIZER).read_bytes(), json.loads((source / WORDS).read_text())
-        else:
-            expressions = train_expressions(data)
-            model = train_tokenizer(expressions + train_captions(data), size)
-            words = count_words(expressions)
-        (folder / WORDS).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
-        (folder / TOKENIZER).write_bytes(model)
-    return Tokenizer.from_file(folder / TOKENIZER), json.loads((folder / WORDS).read_text(encoding="utf-8"))
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help=f"one of: {', '.join(recipes.RECIPES)}")
     parser.add_argument(
@@ -249,7 +212,7 @@ def main(args: argparse.Namespace) -> None:
     """Starts or resumes a run.
 
     Raises:
-        ValueError: unknown recipe or key, no data, a folder that holds another run, a loss that is not finite.
+        ValueError: unknown recipe or key, no data, a folder with another run, a loss that is not finite.
     """
     recipe = recipes.change(recipes.find(args.recipe), args.set)
     recipe = replace(recipe, steps=args.steps) if args.steps else recipe

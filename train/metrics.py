@@ -102,10 +102,10 @@ def _distance_to(pixels: np.ndarray) -> np.ndarray:
 def _counts(records: Sequence[Record], refusal: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Intersections, unions and IoUs; with refusal, "nothing" is an empty mask."""
     answered = [record.present or not refusal for record in records]
-    intersections = np.array([r.intersection * a for r, a in zip(records, answered)], dtype=np.float64)
-    predicted = np.array([r.predicted * a for r, a in zip(records, answered)], dtype=np.float64)
+    intersections = np.array([r.intersection * a for r, a in zip(records, answered, strict=True)], dtype=np.float64)
+    predicted = np.array([r.predicted * a for r, a in zip(records, answered, strict=True)], dtype=np.float64)
     unions = predicted + [r.truth for r in records] - intersections
-    return intersections, unions, np.array([iou(i, u) for i, u in zip(intersections, unions)])
+    return intersections, unions, np.array([iou(i, u) for i, u in zip(intersections, unions, strict=True)])
 
 
 def overlap(records: Sequence[Record], refusal: bool = True) -> dict[str, Any]:

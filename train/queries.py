@@ -71,7 +71,7 @@ def shuffled(photos: Sequence[Sequence[Query]], seed: int = 0) -> list[list[Quer
         objects = rng.permutation(
             sorted({query.ann_id for query in photo if query.ann_id is not None})
         ).tolist()
-        other = dict(zip(objects, objects[1:] + objects[:1]))
+        other = dict(zip(objects, objects[1:] + objects[:1], strict=True))
         if len(objects) > 1:
             dealt.append(
                 [replace(query, ann_id=other[query.ann_id]) for query in photo if query.ann_id is not None]

@@ -52,7 +52,7 @@ class Encoder(nn.Module):
         return tuple(features)
 
 
-def dilate(blocks: nn.Sequential, x: Tensor) -> Tensor:
+def dilate(stage: nn.Module, x: Tensor) -> Tensor:
     """Runs a stage whose stride 2 became 1 with dilation 2 in all blocks but the first.
 
     That is what the ImageNet network's weights expect: each place sees the same grid of neighbours as before.
@@ -62,13 +62,14 @@ def dilate(blocks: nn.Sequential, x: Tensor) -> Tensor:
     Raises:
         ValueError: the feature map has an odd height or width (photos must be multiples of 32 pixels).
     """
-    x = blocks[0](x)
+    first, *blocks = stage.children()
+    x = first(x)
     n, c, h, w = x.shape
     if h % 2 or w % 2:
         raise ValueError(f"stage 5 is {h} x {w} places; with dilation the input must be a multiple of 32 pixels")
     grids = x.reshape(n, c, h // 2, 2, w // 2, 2).permute(3, 5, 0, 1, 2, 4).reshape(4 * n, c, h // 2, w // 2)
     grids = grids.contiguous(memory_format=torch.channels_last)
-    for block in blocks[1:]:
+    for block in blocks:
         grids = block(grids)
     c = grids.shape[1]
     x = grids.reshape(2, 2, n, c, h // 2, w // 2).permute(2, 3, 4, 0, 5, 1).reshape(n, c, h, w)

@@ -1,0 +1,101 @@
+"""The model card: `card.md` filled in with what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cefnet.config import PRESETS, ModelConfig
+
+TEMPLATE = Path(__file__).with_name("card.md")
+DEPARTURES = ("dilated", "decoder_stride", "normalisation", "gated", "residual", "presence")
+Numbers = dict[str, Any]
+
+
+def model_card(
+    name: str, config: ModelConfig, parameters: int, recipe: Numbers, start: str, numbers: dict[str, Numbers]
+) -> str:
+    """Renders the card as Markdown with the Hub's YAML header.
+
+    Args:
+        name: shipped name.
+        config: of the model.
+        parameters: how many the model has.
+        recipe: of the run, as in `recipe.json`.
+        start: what the run started from, in words.
+        numbers: `model`, `shuffled` and `baseline:...` -> what `evaluate` returned.
+    """
+    model = numbers["model"]
+    without = model["without_refusal"]
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        name=name,
+        module=config.attention.upper(),
+        encoder=config.encoder,
+        width=config.width,
+        parameters=parameters / 1e6,
+        split=model["split"],
+        n=model["n"],
+        n_absent=model["n_absent"],
+        n_shuffled=numbers["shuffled"]["n"],
+        table=_table(name, numbers),
+        overall_interval=_span(model["intervals"]["overall_iou"]),
+        mean_interval=_span(model["intervals"]["mean_iou"]),
+        without=f"overall IoU {without['overall_iou']:.3f}, mean IoU {without['mean_iou']:.3f}, "
+        f"Prec@0.5 {without['precision']['0.5']:.3f}",
+        boundary_f=f"{model['boundary_f']:.3f}",
+        absent=_number(model["absent_accuracy"]),
+        refused=f"{model['refused']:.3f}",
+        groups=_group("kind", model["by_kind"]) + "\n\n" + _group("words", model["by_length"]),
+        training=_training(recipe, start),
+        departures=_departures(config),
+        presence_threshold=config.presence_threshold,
+        mask_threshold=config.mask_threshold,
+    )
+
+
+def _table(name: str, numbers: dict[str, Numbers]) -> str:
+    lines = [
+        "| | overall IoU | mean IoU | Prec@0.5 | Prec@0.7 | Prec@0.9 | `python -m train evaluate ...` |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    titles = {"model": "this model", "shuffled": "this model, shuffled expressions"}
+    for key, n in numbers.items():
+        p = n["precision"]
+        cells = [n["overall_iou"], n["mean_iou"], p["0.5"], p["0.7"], p["0.9"]]
+        command = f"{name if key in titles else key} --data DIR --split {n['split']}"
+        command += " --shuffle-expressions" if n["shuffled"] else ""
+        lines.append(f"| {titles.get(key, key)} | {' | '.join(f'{c:.3f}' for c in cells)} | `{command}` |")
+    return "\n".join(lines)
+
+
+def _group(title: str, groups: dict[str, Numbers]) -> str:
+    lines = [f"| {title} | overall IoU | mean IoU | expressions |", "|---|---|---|---|"]
+    for name, part in groups.items():
+        cells = (name, _number(part["overall_iou"]), _number(part["mean_iou"]), str(part["n"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _training(recipe: Numbers, start: str) -> str:
+    samples = recipe["steps"] * recipe["data"]["photos"] * recipe["data"]["expressions"]
+    sizes = ", then ".join(f"{size} px" for _, size in recipe["sizes"])
+    optimiser = f"{recipe['optimiser']}, learning rate {recipe['learning_rate']}"
+    return "\n".join([
+        f"Recipe `{recipe['name']}` of `train/recipes.py`, started from {start}:",
+        f"{recipe['steps']} steps, {samples:,} expressions, at {sizes}; {optimiser},",
+        f"averaged weights (decay {recipe['ema']}).",
+    ])  # fmt: skip
+
+
+def _departures(config: ModelConfig) -> str:
+    paper = PRESETS[f"paper-{config.attention}"]
+    changed = [k for k in DEPARTURES if getattr(config, k) != getattr(paper, k)]
+    return ", ".join(f"`{k}={getattr(config, k)}`" for k in changed)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _span(ends: list[float]) -> str:
+    return f"{ends[0]:.3f} to {ends[1]:.3f}"

@@ -1,0 +1,72 @@
+"""`python -m train ship RUN NAME --data DIR`: measures a run and makes it `weights/NAME`, card and all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cefnet.predictor import Predictor
+from cefnet.weights import SHIPPED, TOKENIZER, load, save, ship
+from train.baselines import BASELINES
+from train.card import model_card
+from train.checkpoint import RECIPE, START
+from train.data.reader import ReferData
+from train.evaluate import evaluate, measure, report
+from train.queries import queries
+
+NUMBERS = "numbers.json"
+SPLIT = "dev"
+
+
+def measure_all(predictor: Predictor, data: ReferData, name: str) -> dict[str, dict[str, Any]]:
+    """The model, the same with shuffled expressions, and the baselines: title -> numbers of `evaluate`."""
+    numbers = {
+        "model": evaluate(predictor, data, SPLIT, model=name, progress=True),
+        "shuffled": evaluate(predictor, data, SPLIT, shuffle=True, model=name, progress=True),
+    }
+    for baseline, answers in BASELINES.items():
+        title = f"baseline:{baseline}"
+        records = measure(answers(data), data, queries(data, SPLIT, None, 0))
+        numbers[title] = report(records, title, SPLIT)
+    return numbers
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("name", help="shipped name, such as cefnet-acm")
+    parser.add_argument("--data", type=Path, required=True, help="data folder; its dev split is measured")
+    parser.add_argument("--image-size", type=int, metavar="N", help="instead of the run's")
+    parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the run's")
+    parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the run's")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="where NAME goes (default: weights)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Measures the run on dev and writes its weights, card, numbers and SHA-256 sums.
+
+    Raises:
+        ValueError: no such run, or an impossible size or threshold.
+    """
+    checkpoint = load(args.run, args.device)
+    names = ("image_size", "mask_threshold", "presence_threshold")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    model = checkpoint.model
+    model.config = replace(checkpoint.config, **asked)
+    numbers = measure_all(
+        Predictor(model, checkpoint.tokenizer, next(model.parameters()).device),
+        ReferData.open(args.data),
+        args.name,
+    )
+    recipe = json.loads((args.run / RECIPE).read_text())
+    parameters = sum(p.numel() for p in model.parameters())
+    start = (args.run / START).read_text().strip()
+    folder = args.weights / args.name
+    card = model_card(args.name, model.config, parameters, recipe, start, numbers)
+    save(folder, model, args.run / TOKENIZER, checkpoint.words, card)
+    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1) + "\n")
+    ship(folder, args.name, args.weights)
+    print(f"{folder}: overall IoU {numbers['model']['overall_iou']:.3f}")

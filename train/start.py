@@ -1,0 +1,71 @@
+"""What a run starts from: its tokenizer, ImageNet weights, word vectors, or another model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from cefnet.model import CEFNet
+from cefnet.text import Tokenizer
+from cefnet.weights import TOKENIZER, WORDS, load
+from train.convert_efficientnet import load_efficientnet_lite2
+from train.recipes import Recipe
+from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
+
+
+def origin(recipe: Recipe, embeddings: Path | None, init: str | None) -> str:
+    """What a run starts from, in words for the model card."""
+    if init:
+        return f"the weights of `{Path(init).name}`"
+    encoder = f"ImageNet weights of {recipe.model.encoder}" if recipe.pretrained else "random weights"
+    return f"{encoder} and word vectors of `{embeddings.name}`" if embeddings else encoder
+
+
+def load_imagenet(model: CEFNet) -> None:
+    """Public ImageNet weights for the encoder.
+
+    Raises:
+        ValueError: none are known for this encoder, or they are not installed.
+    """
+    if model.config.encoder != "efficientnet_lite2":
+        raise ValueError(f"no public ImageNet weights are built in for {model.config.encoder}: "
+                         "use --init, or --set pretrained=False")  # fmt: skip
+    load_efficientnet_lite2(model.encoder)
+
+
+def start_from(model: CEFNet, other: CEFNet) -> None:
+    """Copies every tensor of the same name and shape; the rest (another attention, say) stays new."""
+    mine = model.state_dict()
+    shared = {k: v for k, v in other.state_dict().items() if k in mine and mine[k].shape == v.shape}
+    model.load_state_dict({**mine, **shared})
+
+
+def prepare_text(data: Path, folder: Path, size: int, init: str | None) -> tuple[Tokenizer, dict[str, int]]:
+    """The run's tokenizer and word counts: those in its folder, of the model it starts from, or new ones."""
+    if not (folder / TOKENIZER).is_file():
+        if init:
+            source = load(init, "cpu").folder
+            model, words = (source / TOKENIZER).read_bytes(), json.loads((source / WORDS).read_text())
+        else:
+            expressions = train_expressions(data)
+            model = train_tokenizer(expressions + train_captions(data), size)
+            words = count_words(expressions)
+        (folder / WORDS).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        (folder / TOKENIZER).write_bytes(model)
+    return Tokenizer.from_file(folder / TOKENIZER), json.loads((folder / WORDS).read_text(encoding="utf-8"))
+
+
+@torch.no_grad()
+def load_embeddings(model: CEFNet, tokenizer: Tokenizer, file: Path) -> None:
+    """Word vectors for the pieces that are whole words.
+
+    Raises:
+        ValueError: the vectors' width is not the model's.
+    """
+    vectors, known = glove_embeddings(tokenizer, file)
+    if vectors.shape[1] != model.config.word_width:
+        found, needed = vectors.shape[1], model.config.word_width
+        raise ValueError(f"{file} has {found}-d vectors; the model needs {needed}-d ones")
+    model.text.embedding.weight[known] = vectors[known]
