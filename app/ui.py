@@ -127,9 +127,7 @@ def asking() -> tuple[gr.Image, gr.Textbox, gr.Button, gr.Dataset]:
         )
         button = gr.Button("Find it", variant="primary", scale=1, min_width=96, elem_id="find")
     text = gr.Textbox(visible=False)
-    more = gr.Dataset(
-        components=[text], samples=[[""]], label="Also in this photo", visible=False, elem_id="more"
-    )
+    more = gr.Dataset(components=[text], samples=[[""]], label="Also in this photo", visible=False, elem_id="more")
     return photo, expression, button, more
 
 
@@ -143,9 +141,7 @@ def answering(service: Service) -> tuple[list[Panel], gr.Slider]:
                 for name in names:
                     with gr.Column(min_width=240):
                         card, image = gr.HTML(elem_id=f"card-{name}"), picture(f"mask-{name}")
-                        download = gr.DownloadButton(
-                            "Download mask (PNG)", size="sm", elem_id=f"download-{name}"
-                        )
+                        download = gr.DownloadButton("Download mask (PNG)", size="sm", elem_id=f"download-{name}")
                         parts[name] += [card, image, download]
             threshold = threshold_slider(service)
         with gr.Tab("Boundary"):
@@ -181,9 +177,7 @@ def threshold_slider(service: Service) -> gr.Slider:
 
 def picture(elem_id: str) -> gr.Image:
     """An output picture."""
-    return gr.Image(
-        show_label=False, interactive=False, buttons=["fullscreen"], container=False, elem_id=elem_id
-    )
+    return gr.Image(show_label=False, interactive=False, buttons=["fullscreen"], container=False, elem_id=elem_id)
 
 
 def pictures(elem_id: str, columns: int = 2, **options: Any) -> gr.Gallery:
@@ -226,9 +220,7 @@ def connect(page: Page, service: Service) -> None:
 
     drawn = [part for panel in page.panels for part in (panel.card, panel.image, panel.download)]
     inputs: list[Any] = [page.kept, page.threshold]
-    page.threshold.change(
-        plainly(redraw), inputs, drawn, trigger_mode="always_last", concurrency_limit=4, **HIDDEN
-    )
+    page.threshold.change(plainly(redraw), inputs, drawn, trigger_mode="always_last", concurrency_limit=4, **HIDDEN)
 
     def forget() -> dict:  # the old answer does not belong to another photo
         hide = gr.update(visible=False)
@@ -286,5 +278,6 @@ def masks(page: Page, kept: Kept, threshold: float) -> dict:
         drawn[panel.image] = views.overlay(kept, mask, threshold)
         png = views.mask_png(kept, mask, threshold)
         file = save_bytes_to_cache(png, f"mask-{mask.model}.png", panel.download.GRADIO_CACHE)
+        panel.download.temp_files.add(file)  # so that it goes when it is `STALE`, as Gradio's own copy does
         drawn[panel.download] = gr.update(value=file, interactive=mask.present)
     return drawn

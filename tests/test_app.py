@@ -90,9 +90,7 @@ def test_kept_state_is_small_whatever_the_photo(service: Service) -> None:
     assert kept.photo.nbytes + sum(mask.grid.nbytes for mask in kept.masks) < 3e6
 
 
-def test_a_second_expression_does_not_encode_the_photo_again(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_expression_does_not_encode_the_photo_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor, seen = service.predictors["cefnet-vcm"], []
     encode = predictor.encode
     monkeypatch.setattr(predictor, "encode", lambda image: seen.append(1) or encode(image))
@@ -181,10 +179,17 @@ def app(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         segment=lambda image, expression: runs.append(expression) or segment(image, expression),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        folder = tmp_path_factory.mktemp("gradio")
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
         blocks = build(counted)  # type: ignore[arg-type]
         launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-        yield SimpleNamespace(url=blocks.local_url, runs=runs, api=blocks.get_api_info())
+        yield SimpleNamespace(
+            url=blocks.local_url,
+            runs=runs,
+            api=blocks.get_api_info(),
+            folder=folder,
+            temporary=blocks.temp_file_sets,
+        )
         blocks.close(verbose=False)
 
 
@@ -238,9 +243,7 @@ def download(page: Any, name: str) -> np.ndarray:
     return read_png(Path(started.value.path()).read_bytes())
 
 
-def test_upload_ask_threshold_download(
-    app: SimpleNamespace, visit: Callable[[], Any], tmp_path: Path
-) -> None:
+def test_upload_ask_threshold_download(app: SimpleNamespace, visit: Callable[[], Any], tmp_path: Path) -> None:
     page = visit()
     ask(page, noise(75, 110), "red dog", tmp_path)
     assert "Found" in page.inner_text("#verdict") and "red dog" in page.inner_text("#verdict")
@@ -291,6 +294,11 @@ def test_visitors_do_not_share_what_they_see(visit: Callable[[], Any], tmp_path:
     set_threshold(one, 0.05, "100.0%")
     assert download(one, NAMES[0]).shape == (40, 60)
     assert "dog" in one.inner_text("#verdict")
+
+
+def test_every_mask_on_disk_is_forgotten_in_time(app: SimpleNamespace) -> None:
+    masks = {str(path) for path in app.folder.rglob("mask-*.png")}
+    assert masks and masks <= set().union(*app.temporary)  # what `delete_cache` removes
 
 
 def test_the_api_has_one_endpoint(app: SimpleNamespace) -> None:

@@ -86,8 +86,8 @@ def test_boundary_f_by_hand_one_pixel_past_the_tolerance():
     # Shifted by 3 columns: the left and right sides miss, the top and bottom mostly lie on each other.
     ours, truth = square(320, 100, 103, 20), square(320, 100, 100, 20)
     near = sum(
-        min(np.hypot(y - v, x - u) for v, u in zip(*np.nonzero(contour(truth)))) <= 2
-        for y, x in zip(*np.nonzero(contour(ours)))
+        min(np.hypot(y - v, x - u) for v, u in zip(*np.nonzero(contour(truth)), strict=True)) <= 2
+        for y, x in zip(*np.nonzero(contour(ours)), strict=True)
     )
     share = near / contour(ours).sum()  # the same both ways, by symmetry
     assert 0 < share < 1

@@ -87,7 +87,7 @@ class ResNet(Encoder):
         self.layer1 = self._layer(spec, 0, stride=1)
         self.layer2 = self._layer(spec, 1, stride=2)
         self.layer3 = self._layer(spec, 2, stride=2)
-        self.layer4 = self._layer(spec, 3, stride=1)  # 2 in the ImageNet network; the authors' code has no dilation in its place
+        self.layer4 = self._layer(spec, 3, stride=1)  # 2 in the ImageNet network
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

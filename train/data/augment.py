@@ -115,7 +115,7 @@ def squash(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def squash_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Squashes an H x W 0/1 uint8 mask to size x size, 0/1; a mask too thin to fill half a pixel keeps what it touches."""
+    """Squashes an H x W 0/1 uint8 mask to size x size, 0/1; a mask too thin for any pixel keeps what it touches."""
     shares = squash(mask * np.uint8(255), size)
     small = (shares > 127).astype(np.uint8)
     return small if small.any() else (shares > 0).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Expressions generated from annotations: category, position, order, size, colour, relation.
 
-An expression is kept only if it singles its object out among the annotations that its name fits, with a margin. Not everything in a photo is annotated: where a detector made the masks, small objects are missing most often,
+An expression is kept only if it singles its object out among the annotations that its name fits, with a margin. Not
+everything in a photo is annotated: where a detector made the masks, small objects are missing most often,
 so "smallest" and counting ("second from the left") are only said where people drew the masks.
 """
 
