@@ -258,6 +258,8 @@ def test_upload_ask_threshold_download(app: SimpleNamespace, visit: Callable[[],
     mask = download(page, NAMES[1])
     assert mask.shape == (75, 110) and (mask == 255).all()
     assert len(app.runs) == asked  # redrawn, not asked again
+    on_disk = {str(path) for path in app.folder.rglob("mask-*.png")}
+    assert on_disk and on_disk <= set().union(*app.temporary)  # what Gradio's `delete_cache` forgets in time
     for tab, what in (("Boundary", "boundary"), ("Words", "words")):
         page.get_by_role("tab", name=tab).click()
         for name in NAMES:
@@ -294,11 +296,6 @@ def test_visitors_do_not_share_what_they_see(visit: Callable[[], Any], tmp_path:
     set_threshold(one, 0.05, "100.0%")
     assert download(one, NAMES[0]).shape == (40, 60)
     assert "dog" in one.inner_text("#verdict")
-
-
-def test_every_mask_on_disk_is_forgotten_in_time(app: SimpleNamespace) -> None:
-    masks = {str(path) for path in app.folder.rglob("mask-*.png")}
-    assert masks and masks <= set().union(*app.temporary)  # what `delete_cache` removes
 
 
 def test_the_api_has_one_endpoint(app: SimpleNamespace) -> None:
