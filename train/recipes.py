@@ -1,78 +1,31 @@
-"""How each model is trained: frozen dataclasses, changed from the command line by `--set key=value`."""
+"""How each model is trained: `python -m train run NAME`; `python -m train recipes` lists the names.
+
+Every recipe is a function; its docstring says what to type, how long it takes and what it must reach. Those of a
+family differ in a word or two, so a small function makes all of them, docstring included.
+"""
 
 from __future__ import annotations
 
-import ast
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any
+import argparse
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import replace
 
-from cefnet.config import PRESETS, ModelConfig
+from cefnet.config import ABLATION, PRESETS
 from train.data.samples import BatchSpec
 from train.losses import LossWeights
+from train.paper import ablated, published
+from train.recipe import Recipe, change
 
+__all__ = ["RECIPES", "Recipe", "change", "find"]
 
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the outcome of a run, but for the data.
-
-    Attributes:
-        name: also that of the preset it trains, unless `model` says otherwise.
-        model: the network.
-        data: what a step draws.
-        losses: weights of the terms.
-        steps: optimiser steps.
-        sizes: input sizes as (share of the steps done, pixels), in order: small photos first, for speed.
-        optimiser: `adamw` or `sgd` (momentum 0.9).
-        learning_rate: of the parts that start from nothing.
-        pretrained_rate: factor of it for the encoder and the word embeddings.
-        weight_decay: on matrices and kernels; none on biases and norms with AdamW.
-        schedule: `poly` = warm-up, then to zero with power 0.9; `step` = divided by 10 at `milestones`.
-        warmup: share of the steps.
-        milestones: shares of the steps.
-        clip: largest gradient norm; 0 = none.
-        ema: decay of the averaged weights, which are the result; 0 = none.
-        pretrained: start the encoder from public ImageNet weights.
-        frozen_stages: encoder stages 1..n are not trained.
-        frozen_norms: BatchNorm of encoder stages 1..n keeps its ImageNet statistics.
-        seed: of weights and data.
-        checkpoint_every: steps between checkpoints.
-    """
-
-    name: str
-    model: ModelConfig
-    data: BatchSpec = BatchSpec()
-    losses: LossWeights = LossWeights()
-    steps: int = 1000
-    sizes: tuple[tuple[float, int], ...] = ((0.0, 320),)
-    optimiser: str = "adamw"
-    learning_rate: float = 1.5e-3
-    pretrained_rate: float = 0.4
-    weight_decay: float = 0.01
-    schedule: str = "poly"
-    warmup: float = 0.02
-    milestones: tuple[float, ...] = ()
-    clip: float = 1.0
-    ema: float = 0.995
-    pretrained: bool = True
-    frozen_stages: int = 2
-    frozen_norms: int = 3
-    seed: int = 0
-    checkpoint_every: int = 200
-
-    def __post_init__(self) -> None:
-        if self.optimiser not in ("adamw", "sgd"):
-            raise ValueError(f"optimiser is {self.optimiser!r}; it must be adamw or sgd")
-        if self.schedule not in ("poly", "step"):
-            raise ValueError(f"schedule is {self.schedule!r}; it must be poly or step")
-        if self.steps < 1 or self.checkpoint_every < 1:
-            raise ValueError("steps and checkpoint_every must be at least 1")
-        if not self.sizes or self.sizes[0][0] != 0.0 or list(self.sizes) != sorted(self.sizes):
-            raise ValueError(
-                f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+# As the paper: one expression of each photo, nothing generated, nothing augmented.
+PLAIN = BatchSpec(
+    image_size=320, expressions=1, several_weight=1.0, generated=0.0, absent=0.0, captions=0.0, flip=0.0, crop=0.0,
+    colour=0.0, typos=0.0,
+)  # fmt: skip
+CPU_HOURS = "1.5 hours on 2 cores of an AMD EPYC (8 expressions a second measured at 160 px)"
 
 
 def _compact(name: str) -> Recipe:
@@ -89,18 +42,32 @@ def _compact(name: str) -> Recipe:
 
 
 def cefnet_acm() -> Recipe:
-    """The shipped ACM model: `python -m train run cefnet-acm --data DIR --embeddings GLOVE.npz`."""
+    """The shipped ACM model, for a CPU.
+
+    Command: python -m train run cefnet-acm --data DIR --embeddings GLOVE.npz
+    Duration: 1.5 hours on 2 cores of an AMD EPYC (8 expressions a second measured at 160 px).
+    Score: on its model card (weights/cefnet-acm/README.md).
+    """
     return _compact("cefnet-acm")
 
 
 def cefnet_vcm() -> Recipe:
-    """The shipped VCM model, from the ACM model's weights, as the paper's G-Ref models start from UNC's:
-    `python -m train run cefnet-vcm --data DIR --init runs/cefnet-acm`."""
+    """The shipped VCM model, from the ACM model's weights, as the paper's G-Ref models start from UNC's.
+
+    Command: python -m train run cefnet-vcm --data DIR --init runs/cefnet-acm
+    Duration: 1.5 hours on 2 cores of an AMD EPYC (8 expressions a second measured at 160 px).
+    Score: on its model card (weights/cefnet-vcm/README.md).
+    """
     return replace(_compact("cefnet-vcm"), steps=1500, learning_rate=1e-3)
 
 
 def smoke() -> Recipe:
-    """A minute on a CPU, to see that everything runs: `python -m train run smoke --data DIR`. No score."""
+    """To see that everything runs.
+
+    Command: python -m train run smoke --data DIR
+    Duration: a minute on 2 cores of an AMD EPYC.
+    Score: none; ten steps teach nothing.
+    """
     model = replace(
         PRESETS["cefnet-acm"],
         encoder="efficientnet_lite0",
@@ -118,7 +85,107 @@ def smoke() -> Recipe:
     )  # fmt: skip
 
 
-RECIPES = {"cefnet-acm": cefnet_acm, "cefnet-vcm": cefnet_vcm, "smoke": smoke}
+def paper(dataset: str, attention: str) -> Recipe:
+    """The paper's models: SGD, 7.5e-4 divided by 10 after half of 200,000 steps of 12 expressions, at 320 pixels.
+
+    Args:
+        dataset: unc, unc+, gref, referit or joint.
+        attention: vcm or acm.
+    """
+    return Recipe(
+        name=f"paper-{dataset}-{attention}", model=PRESETS[f"paper-{attention}"], data=replace(PLAIN, photos=12),
+        steps=200_000, sizes=((0.0, 320),), optimiser="sgd", learning_rate=7.5e-4, pretrained_rate=1.0,
+        weight_decay=5e-4, schedule="step", milestones=(0.5,), warmup=0.0, clip=0.0, ema=0.0, frozen_stages=0,
+        frozen_norms=0, checkpoint_every=2000,
+    )  # fmt: skip
+
+
+def authors(dataset: str, attention: str) -> Recipe:
+    """The models of the authors' code: 5e-4, 8 expressions a step, divided by 10 after 120,000 and 200,000 steps.
+
+    Their code ends at 200,000 steps, so the second division never acts. Arguments as `paper`.
+    """
+    return replace(
+        paper(dataset, attention), name=f"authors-{dataset}-{attention}", model=PRESETS[f"authors-{attention}"],
+        data=replace(PLAIN, photos=8), learning_rate=5e-4, milestones=(0.6, 1.0),
+    )  # fmt: skip
+
+
+def ablation(row: str) -> Recipe:
+    """A row of the paper's Table 3 with the encoder, data and budget of `cefnet-acm`; only the modules differ.
+
+    Args:
+        row: a key of `cefnet.config.ABLATION`.
+    """
+    recipe = _compact("cefnet-acm")
+    return replace(recipe, name=f"ablation-{row}", model=recipe.model.with_values(ABLATION[row]))
+
+
+def public(attention: str) -> Recipe:
+    """`cefnet-*` unchanged, for data that everyone can get."""
+    return replace((cefnet_acm if attention == "acm" else cefnet_vcm)(), name=f"cefnet-{attention}-public")
+
+
+def _member(recipe: Recipe, title: str, options: str, duration: str, score: str) -> Callable[[], Recipe]:
+    """One recipe of a family as a function with a docstring of its own."""
+
+    def make() -> Recipe:
+        return recipe
+
+    make.__name__ = recipe.name
+    command = f"python -m train run {recipe.name} {options}"
+    make.__doc__ = f"{title}\n\n    Command: {command}\n    Duration: {duration}\n    Score: {score}\n    "
+    return make
+
+
+def _published(family: Callable[[str, str], Recipe], title: str, backbone: str) -> list[Callable[[], Recipe]]:
+    members = []
+    for dataset in ("unc", "unc+", "gref", "referit", "joint"):
+        for attention in ("vcm", "acm"):
+            recipe = family(dataset, attention)
+            # The paper's G-Ref models start from its UNC models, which bring the backbone along.
+            start = f"--init runs/{family('unc', attention).name}" if dataset == "gref" else f"--backbone {backbone}"
+            scores = published(attention, None if dataset == "joint" else dataset, dataset == "joint")
+            members.append(_member(
+                recipe, f"{title}, {attention.upper()}, on {dataset}.", f"--data data/{dataset} {start}",
+                f"{recipe.steps:,} steps of {recipe.data.photos} expressions; not measured here.",
+                "overall IoU, the paper's: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
+                + "; not measured here.",
+            ))  # fmt: skip
+    return members
+
+
+def _ablations() -> list[Callable[[], Recipe]]:
+    return [
+        _member(
+            ablation(row), f"Table 3, {row.upper().replace('-', ' + ')}, with the compact encoder and budget.",
+            "--data DIR --embeddings GLOVE.npz", f"at most that of cefnet-acm: {CPU_HOURS}.",
+            f"not measured here; the paper's row, with ResNet-101 on UNC val: {ablated(row.upper().split('-')):.2f}.",
+        )  # fmt: skip
+        for row in ABLATION
+    ]
+
+
+def _public() -> list[Callable[[], Recipe]]:
+    options = {"acm": "--embeddings GLOVE.npz", "vcm": "--init runs/cefnet-acm-public"}
+    return [
+        _member(
+            public(attention), f"`cefnet-{attention}` on the public UNC, UNC+ and G-Ref.",
+            f"--data data/joint {options[attention]}", f"as cefnet-{attention}: {CPU_HOURS}.", "not measured here.",
+        )  # fmt: skip
+        for attention in ("acm", "vcm")
+    ]
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    make().name: make
+    for make in (
+        cefnet_acm, cefnet_vcm, *_public(),
+        *_published(paper, "The paper's model", "timm/resnet101.tv_in1k"),
+        *_published(authors, "The model of the authors' code", "timm/wide_resnet101_2.tv_in1k"),
+        *_ablations(), smoke,
+    )
+}  # fmt: skip
 
 
 def find(name: str) -> Recipe:
@@ -127,39 +194,28 @@ def find(name: str) -> Recipe:
     Raises:
         ValueError: unknown name; the message lists the known ones.
     """
+    return _function(name)()
+
+
+def _function(name: str) -> Callable[[], Recipe]:
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}; the recipes are: {', '.join(RECIPES)}")
-    return RECIPES[name]()
+    return RECIPES[name]
 
 
-def change(recipe: Recipe, settings: list[str]) -> Recipe:
-    """Applies `key=value` settings; a dot enters a part: `data.photos=4`, `model.width=128`.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="show this recipe whole; without it: list all")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Lists the recipes, or shows one: what to type, how long it takes, what it must reach, every value.
 
     Raises:
-        ValueError: not key=value, an unknown key, or a value of another type.
+        ValueError: unknown recipe.
     """
-    for setting in settings:
-        key, found, text = setting.partition("=")
-        if not found:
-            raise ValueError(f"--set {setting!r} is not key=value")
-        recipe = _set(recipe, key.split("."), _value(text), key)
-    return recipe
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _set(part: Any, path: list[str], value: Any, key: str) -> Any:
-    names = [f.name for f in fields(part)] if is_dataclass(part) else []
-    if path[0] not in names:
-        raise ValueError(f"--set {key}: no such key; known here: {', '.join(names) or 'nothing'}")
-    old = getattr(part, path[0])
-    new = value if len(path) == 1 else _set(old, path[1:], value, key)
-    new = float(new) if type(old) is float and type(new) is int else new
-    if type(new) is not type(old):
-        raise ValueError(f"--set {key}={value!r}: a {type(old).__name__} such as {old!r} is needed")
-    return replace(part, **{path[0]: new})
+    if args.name:
+        make = _function(args.name)
+        print(f"{make().name}: {inspect.getdoc(make)}\n\n{json.dumps(make().to_dict(), indent=1)}")
+    else:
+        titles = {name: (inspect.getdoc(make) or "").splitlines()[0] for name, make in RECIPES.items()}
+        print("\n".join(f"{name:22}{title}" for name, title in titles.items()))
