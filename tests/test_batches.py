@@ -88,7 +88,7 @@ def test_steps_end(data: ReferData, tokenizer: Tokenizer) -> None:
 
 def test_plain_batches_are_the_data(data: ReferData, tokenizer: Tokenizer) -> None:
     batch = Batches(data, tokenizer, PLAIN, seed=0)[0]
-    sentences = {(r.image_id, r.ann_id): {s.sent for s in r.sentences} for r in data.refs_of("train")}
+    sentences = {(r.image_id, *r.ann_ids): {s.sent for s in r.sentences} for r in data.refs_of("train")}
     for n, (image_id, ann_id) in enumerate(batch.sample_ids):
         photo = cv2.resize(data.photo(image_id), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         assert np.array_equal(batch.images[batch.photo_index[n]].permute(1, 2, 0).numpy(), photo)

@@ -41,13 +41,13 @@ def test_tables(folder: Path) -> None:
 def test_photos_fit_their_masks(folder: Path) -> None:
     data = ReferData.open(folder)
     for ref in data.refs:
-        photo, mask = data.photo(ref.image_id), data.mask(ref.ann_id)
+        photo, mask = data.photo(ref.image_id), data.union(ref.image_id, ref.ann_ids)
         assert photo.dtype == np.uint8 and photo.shape == (*mask.shape, 3) and mask.dtype == bool
         colour = next(s.sent for s in ref.sentences if s.kind == "look").split()[0]
         assert (
             np.abs(photo[mask].mean(0) - COLOURS[colour]).max() < 12
         )  # RGB, not BGR; polygons include their rim
-        assert mask.sum() == pytest.approx(data.annotations[ref.ann_id].area, abs=2)
+        assert mask.sum() == pytest.approx(data.annotations[ref.ann_ids[0]].area, abs=2)
 
 
 def test_shards_and_folder_hold_the_same(folder: Path, tmp_path: Path) -> None:

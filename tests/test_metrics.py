@@ -21,7 +21,7 @@ from train.presence import calibrate, decide
 
 
 def record(truth: int, predicted: int, intersection: int, **fields) -> Record:
-    usual = dict(image_id=1, ann_id=1, expression="dog", kind="free", score=0.9, present=True, boundary_f=0.5)
+    usual = dict(image_id=1, ann_ids=(1,), expression="dog", kind="free", score=0.9, present=True, boundary_f=0.5)
     return Record(**{**usual, **fields}, truth=truth, predicted=predicted, intersection=intersection)
 
 
@@ -144,7 +144,7 @@ def test_kinds():
 def test_absent_expressions_count_in_absent_accuracy_alone():
     present = [record(4, 4, 4), record(4, 4, 4, present=False)]
     absent = [
-        record(0, 9, 0, ann_id=None, kind="absent", present=said) for said in (False, False, False, True)
+        record(0, 9, 0, ann_ids=(), kind="absent", present=said) for said in (False, False, False, True)
     ]
     numbers = summarise(present + absent)
     assert numbers["absent_accuracy"] == 0.75 and (numbers["n"], numbers["n_absent"]) == (2, 4)
@@ -191,7 +191,7 @@ def test_numbers_agree_with_a_plain_reference(rows):
 def test_calibration_takes_the_highest_threshold_that_precision_can_pay_for():
     hits = [record(4, 4, 4, score=score) for score in np.linspace(0.5, 0.99, 100)]
     misses = [record(4, 4, 0, score=0.1) for _ in range(100)]  # refusing them costs no precision
-    absent = [record(0, 4, 0, ann_id=None, score=score) for score in (0.2, 0.4, 0.51, 0.9)]
+    absent = [record(0, 4, 0, ann_ids=(), score=score) for score in (0.2, 0.4, 0.51, 0.9)]
     chosen = calibrate(hits + misses + absent)
     # Of 200 expressions, 3 hits may be lost (0.015 < 0.02); the fourth scores 0.5148.
     assert chosen["presence_threshold"] == pytest.approx(0.514)
@@ -206,4 +206,4 @@ def test_calibration_takes_the_highest_threshold_that_precision_can_pay_for():
 def test_calibration_without_absent_or_present_expressions():
     assert calibrate([record(4, 4, 4)])["absent_accuracy"] is None
     with pytest.raises(ValueError, match="in the photo"):
-        calibrate([record(0, 4, 0, ann_id=None)])
+        calibrate([record(0, 4, 0, ann_ids=())])

@@ -17,30 +17,30 @@ def test_shuffling_deals_every_expression_to_another_object_of_its_photo(data, s
     photos = queries(data, "train")
     dealt = {photo[0].image_id: photo for photo in shuffled(photos, seed)}
     for photo in photos:
-        present = [query for query in photo if query.ann_id is not None]
-        objects = {query.ann_id for query in present}
+        present = [query for query in photo if query.ann_ids]
+        objects = {query.ann_ids for query in present}
         if len(objects) == 1:
             assert photo[0].image_id not in dealt
             continue
         after = dealt[photo[0].image_id]
         assert [query.expression for query in after] == [query.expression for query in present]
-        assert all(old.ann_id != new.ann_id for old, new in zip(present, after, strict=True))
-        assert {query.ann_id for query in after} == objects
+        assert all(old.ann_ids != new.ann_ids for old, new in zip(present, after, strict=True))
+        assert {query.ann_ids for query in after} == objects
 
 
 def test_nothing_to_shuffle():
     with pytest.raises(ValueError, match="two objects"):
-        shuffled([[Query(1, 1, "dog", "free"), Query(1, None, "cat", "absent")]])
+        shuffled([[Query(1, (1,), "dog", "free"), Query(1, (), "cat", "absent")]])
 
 
 def test_limit_counts_expressions_of_present_objects(data):
     for limit in (1, 4, 10):
         photos = queries(data, "train", limit)
-        assert sum(query.ann_id is not None for photo in photos for query in photo) == limit
+        assert sum(bool(query.ann_ids) for photo in photos for query in photo) == limit
         assert photos == queries(data, "train", limit)
     everything = queries(data, "train")
     assert len({photo[0].image_id for photo in everything}) == len(everything)
-    assert sum(q.ann_id is None for p in everything for q in p) == sum(
+    assert sum(not q.ann_ids for p in everything for q in p) == sum(
         a.split == "train" for a in data.absent
     )
     with pytest.raises(ValueError, match="at least 1"):

@@ -27,7 +27,7 @@ class Record:
 
     Attributes:
         image_id: The photo.
-        ann_id: The object that the expression means; None if it names something absent.
+        ann_ids: The objects that the expression means, mostly one; empty if it names something absent.
         expression: As it was given to the model.
         kind: The data set's kind of expression ("location", "look", ...; "absent" for absent things).
         score: The model's "is it there at all", 0..1.
@@ -36,10 +36,11 @@ class Record:
         predicted: Pixels of the predicted mask, whatever `present` says.
         intersection: Pixels in both.
         boundary_f: Boundary F-measure of the predicted mask, 0..1.
+        shortened: Whether the model could not read the whole expression.
     """
 
     image_id: int
-    ann_id: int | None
+    ann_ids: tuple[int, ...]
     expression: str
     kind: str
     score: float
@@ -48,6 +49,7 @@ class Record:
     predicted: int
     intersection: int
     boundary_f: float
+    shortened: bool = False
 
     @property
     def words(self) -> int:
@@ -131,24 +133,41 @@ def overlap(records: Sequence[Record], refusal: bool = True) -> dict[str, Any]:
     }
 
 
-def bootstrap(records: Sequence[Record], draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
-    """95% intervals of overall and mean IoU (with refusal).
+def photo_sums(records: Sequence[Record]) -> np.ndarray:
+    """Photos x 4, in the order of their ids: intersections, unions, IoUs (with refusal) and expressions, summed."""
+    photos, place = np.unique([record.image_id for record in records], return_inverse=True)
+    sums = np.zeros((len(photos), 4))
+    np.add.at(sums, place, np.stack([*_counts(records, refusal=True), np.ones(len(records))], axis=1))
+    return sums
 
-    Photos are drawn with replacement, not expressions: those of one photo succeed and fail together.
+
+def draw_photos(photos: int, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """How often each photo is in each resampling: draws x photos. Photos are drawn with replacement, not
+    expressions: those of one photo succeed and fail together."""
+    return np.random.default_rng(seed).multinomial(photos, np.full(photos, 1 / photos), size=draws)
+
+
+def from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """`overall_iou` and `mean_iou` of summed `photo_sums`, one each for every row of ... x 4."""
+    intersections, unions, ious, expressions = np.moveaxis(sums, -1, 0)
+    overall = np.where(unions > 0, intersections / np.maximum(unions, 1), 1.0)
+    return {"overall_iou": overall, "mean_iou": ious / expressions}
+
+
+def interval(values: np.ndarray) -> list[float]:
+    """[low, high]: the 2.5% and 97.5% quantiles."""
+    return [float(q) for q in np.quantile(values, (0.025, 0.975))]
+
+
+def bootstrap(records: Sequence[Record], draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
+    """95% intervals of overall and mean IoU (with refusal) over resampled photos.
 
     Returns:
-        `overall_iou` and `mean_iou`: [low, high], the 2.5% and 97.5% quantiles of `draws` resamplings.
+        `overall_iou` and `mean_iou`: [low, high].
     """
-    photos, place = np.unique([record.image_id for record in records], return_inverse=True)
-    sums = np.zeros((len(photos), 4))  # of each photo: intersections, unions, IoUs, expressions
-    np.add.at(sums, place, np.stack([*_counts(records, refusal=True), np.ones(len(records))], axis=1))
-    rng = np.random.default_rng(seed)
-    drawn = (
-        rng.multinomial(len(photos), np.full(len(photos), 1 / len(photos)), size=draws) @ sums
-    )  # draws x 4
-    overall = np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1), 1.0)
-    values = {"overall_iou": overall, "mean_iou": drawn[:, 2] / drawn[:, 3]}
-    return {name: [float(q) for q in np.quantile(value, (0.025, 0.975))] for name, value in values.items()}
+    sums = photo_sums(records)
+    values = from_sums(draw_photos(len(sums), draws, seed) @ sums)
+    return {name: interval(value) for name, value in values.items()}
 
 
 def by_length(records: Sequence[Record], bins: str = "unc") -> dict[str, dict[str, Any]]:
@@ -192,15 +211,15 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
     Returns:
         JSON-ready: `overall_iou`, `mean_iou`, `precision`, `without_refusal` (the same three), `boundary_f`
         (mean, 0 where refused), `by_length`, `by_kind`, `intervals`, `refused` (share of expressions of
-        present objects answered with "nothing"), `n`, and, from absent expressions alone, `absent_accuracy`
-        (share answered with "nothing"; None without any) and `n_absent`. Absent expressions are in no other
-        number.
+        present objects answered with "nothing"), `n`, `shortened` (how many expressions were too long, absent
+        ones too), and, from absent expressions alone, `absent_accuracy` (share answered with "nothing"; None
+        without any) and `n_absent`. Absent expressions are in no other number.
 
     Raises:
         ValueError: No expression of a present object, or unknown bins.
     """
-    referring = [record for record in records if record.ann_id is not None]
-    absent = [record for record in records if record.ann_id is None]
+    referring = [record for record in records if record.ann_ids]
+    absent = [record for record in records if not record.ann_ids]
     if not referring:
         raise ValueError("no expressions to measure")
     boundaries = [r.boundary_f if r.present else float(r.truth == 0) for r in referring]
@@ -213,6 +232,7 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
         "intervals": bootstrap(referring),
         "refused": float(np.mean([not r.present for r in referring])),
         "absent_accuracy": float(np.mean([not r.present for r in absent])) if absent else None,
+        "shortened": sum(r.shortened for r in records),
         "n": len(referring),
         "n_absent": len(absent),
     }

@@ -29,12 +29,12 @@ def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) 
     Raises:
         ValueError: No expression of a present object.
     """
-    referring = [record for record in records if record.ann_id is not None]
+    referring = [record for record in records if record.ann_ids]
     if not referring:
         raise ValueError("the presence threshold needs expressions of objects that are in the photo")
     hits = np.array([overlap([record], refusal=False)["mean_iou"] >= 0.5 for record in referring])
     scores = np.array([record.score for record in referring])
-    absent = np.array([record.score for record in records if record.ann_id is None])
+    absent = np.array([record.score for record in records if not record.ann_ids])
     chosen = 0.0
     for threshold in np.arange(steps + 1) / steps:  # present means score >= threshold
         if hits.mean() - np.mean(hits & (scores >= threshold)) < cost:

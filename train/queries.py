@@ -10,10 +10,10 @@ from train.data.reader import ReferData
 
 @dataclass(frozen=True)
 class Query:
-    """One expression to be asked about a photo; `ann_id` None: what it names is absent."""
+    """One expression to be asked about a photo, and the annotations it means: none if what it names is absent."""
 
     image_id: int
-    ann_id: int | None
+    ann_ids: tuple[int, ...]
     expression: str
     kind: str
 
@@ -35,10 +35,14 @@ def queries(data: ReferData, split: str, limit: int | None = None, seed: int = 0
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     photos: dict[int, list[Query]] = {}
+    absent = [Query(a.image_id, (), a.sent, "absent") for a in data.absent if a.split == split]
     for ref in data.refs_of(split):
         for sentence in ref.sentences:
-            query = Query(ref.image_id, ref.ann_id, sentence.sent, sentence.kind)
-            photos.setdefault(ref.image_id, []).append(query)
+            if ref.ann_ids:
+                query = Query(ref.image_id, ref.ann_ids, sentence.sent, sentence.kind)
+                photos.setdefault(ref.image_id, []).append(query)
+            else:
+                absent.append(Query(ref.image_id, (), sentence.sent, "absent"))
     left = sum(map(len, photos.values())) if limit is None else limit
     chosen: dict[int, list[Query]] = {}
     for place in np.random.default_rng(seed).permutation(len(photos)):
@@ -46,12 +50,9 @@ def queries(data: ReferData, split: str, limit: int | None = None, seed: int = 0
         if left > 0:
             chosen[image_id] = photos[image_id][:left]
             left -= len(chosen[image_id])
-    for absent in data.absent:
-        if absent.split == split and (
-            absent.image_id in chosen or (limit is None and absent.image_id not in photos)
-        ):
-            query = Query(absent.image_id, None, absent.sent, "absent")
-            chosen.setdefault(absent.image_id, []).append(query)
+    for query in absent:
+        if query.image_id in chosen or (limit is None and query.image_id not in photos):
+            chosen.setdefault(query.image_id, []).append(query)
     return list(chosen.values())
 
 
@@ -68,14 +69,12 @@ def shuffled(photos: Sequence[Sequence[Query]], seed: int = 0) -> list[list[Quer
     rng = np.random.default_rng(seed)
     dealt = []
     for photo in photos:
-        objects = rng.permutation(
-            sorted({query.ann_id for query in photo if query.ann_id is not None})
-        ).tolist()
+        present = [query for query in photo if query.ann_ids]
+        objects = sorted({query.ann_ids for query in present})
+        objects = [objects[i] for i in rng.permutation(len(objects))]
         other = dict(zip(objects, objects[1:] + objects[:1], strict=True))
         if len(objects) > 1:
-            dealt.append(
-                [replace(query, ann_id=other[query.ann_id]) for query in photo if query.ann_id is not None]
-            )
+            dealt.append([replace(query, ann_ids=other[query.ann_ids]) for query in present])
     if not dealt:
         raise ValueError("no photo has two objects with expressions: nothing to shuffle")
     return dealt

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.reader import Ref, ReferData
+from train.data.reader import ReferData
+from train.data.records import Ref
 from train.data.vocabulary import category_words
 
 _SEVERAL = re.compile(
@@ -32,6 +33,10 @@ class BatchSpec:
     smallest_crop: float = 0.55  # share of each side that a crop keeps at least
     colour: float = 0.5
     typos: float = 0.03
+    rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
+    # Each photo of a step has its own source of chance, so that a process of several prepares its own photos only;
+    # False: one source for all in turn, as in the first runs.
+    chance_per_photo: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Sampler:
         self.ids = np.array(sorted(annotated | self.refs.keys()))
         if len(self.ids) < spec.photos:
             raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {spec.photos}")
-        several = np.array([len({r.ann_id for r in self.refs.get(i, ())}) >= 2 for i in self.ids])
+        several = np.array([len({r.ann_ids for r in self.refs.get(i, ()) if r.ann_ids}) >= 2 for i in self.ids])
         weights = np.where(several, spec.several_weight, 1.0)
         self.weights = weights / weights.sum()
         self.subjects = clear_subjects(data, self.ids)
@@ -71,7 +76,7 @@ class Sampler:
     def _looks(self) -> dict[int, list[str]]:
         """Sentences, by category, that name the category and no place: true wherever such a thing is."""
         looks: dict[int, list[str]] = defaultdict(list)
-        for ref in (r for refs in self.refs.values() for r in refs):
+        for ref in (r for refs in self.refs.values() for r in refs if len(r.ann_ids) == 1):
             words = category_words(self.data.categories[ref.category_id])
             looks[ref.category_id] += [
                 s.sent for s in ref.sentences if s.kind != "location" and words & set(s.sent.lower().split())
@@ -111,7 +116,7 @@ class Sampler:
         for turn in range(max((len(order) for order in orders), default=0)):
             for i in (int(i) for i in rng.permutation(len(refs)) if turn < len(orders[i])):
                 sentence = refs[i].sentences[orders[i][turn]]
-                queue.append(Sample(sentence.sent, (refs[i].ann_id,), "written"))
+                queue.append(Sample(sentence.sent, refs[i].ann_ids, "written" if refs[i].ann_ids else "absent"))
         return queue[::-1]
 
     def absent(self, image_id: int, rng: np.random.Generator) -> Sample:

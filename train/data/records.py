@@ -1,0 +1,115 @@
+"""What the tables of a data folder hold: photos, annotations and what is said of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """A photo as `instances.json` describes it; `squashed` ones are squares whatever their true aspect."""
+
+    image_id: int
+    file_name: str
+    width: int
+    height: int
+    split: str = ""
+    squashed: bool = False
+    license: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One instance. `box` is (x, y, width, height) in pixels; `segmentation` is RLE (dict) or polygons (list)."""
+
+    ann_id: int
+    image_id: int
+    category_id: int
+    area: float
+    box: tuple[float, float, float, float]
+    segmentation: Any = field(repr=False)
+    source: str = ""
+    score: float = 1.0
+    iscrowd: bool = False
+
+    @property
+    def predicted(self) -> bool:
+        """True where a detector, not a person, drew the mask: others of its category may be missing."""
+        return self.source == "predicted"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One expression; `kind` is location, look, free, written, or empty where the file doesn't say."""
+
+    sent_id: int
+    sent: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """What people (or models) referred to, with all their expressions for it.
+
+    Attributes:
+        ref_id: its number.
+        ann_ids: the annotations meant: mostly one; several; or none, where the expressions name something that is
+            not in the photo.
+        image_id: the photo.
+        category_id: of the one object; 0 where several are meant or none.
+        split: such as train, val, testA.
+        sentences: the expressions.
+    """
+
+    ref_id: int
+    ann_ids: tuple[int, ...]
+    image_id: int
+    category_id: int
+    split: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An expression of something that is not in the photo."""
+
+    image_id: int
+    sent: str
+    split: str
+
+
+def image_record(i: dict) -> ImageRecord:
+    """A record of `images` in `instances.json`."""
+    return ImageRecord(
+        image_id=int(i["id"]),
+        file_name=i["file_name"],
+        width=int(i["width"]),
+        height=int(i["height"]),
+        split=i.get("split", ""),
+        squashed=bool(i.get("squashed", False)),
+        license=str(i.get("license", "")),
+        url=i.get("url", ""),
+    )
+
+
+def annotation(a: dict) -> Annotation:
+    """A record of `annotations` in `instances.json`."""
+    x, y, w, h = (float(v) for v in a["bbox"])
+    return Annotation(
+        ann_id=int(a["id"]),
+        image_id=int(a["image_id"]),
+        category_id=int(a["category_id"]),
+        area=float(a["area"]),
+        box=(x, y, w, h),
+        segmentation=a["segmentation"],
+        source=a.get("source", ""),
+        score=float(a.get("score", 1.0)),
+        iscrowd=bool(a.get("iscrowd", 0)),
+    )
+
+
+def ref(r: dict) -> Ref:
+    """A record of `refs.json`: `ann_ids`, or `ann_id` where it means one object."""
+    sentences = tuple(Sentence(int(s["sent_id"]), s["sent"], s.get("kind", "")) for s in r["sentences"])
+    ann_ids = tuple(int(a) for a in (r["ann_ids"] if "ann_ids" in r else [r["ann_id"]]))
+    return Ref(int(r["ref_id"]), ann_ids, int(r["image_id"]), int(r.get("category_id", 0)), r["split"], sentences)
