@@ -1,6 +1,7 @@
 """train/evaluate.py and answers.py on drawn photos, with a predictor that knows colours."""
 
 import json
+import shutil
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -10,16 +11,19 @@ import numpy as np
 import pytest
 
 from cefnet.predictor import Predictor
+from cefnet.text import Tokenizer, Tokens
 from tests.photoref_fixture import COLOURS, make_photoref
-from train.answers import ask
+from train.answers import ask, shorten
 from train.data.reader import ReferData
-from train.evaluate import add_arguments, evaluate, main, measure, report
-from train.metrics import Record, summarise
+from train.evaluate import add_arguments, evaluate, main
+from train.measure import measure, read_results
+from train.metrics import summarise
 from train.queries import Query, queries, shuffled
+from train.report import report, table
 
 KEYS = {
     "overall_iou", "mean_iou", "precision", "without_refusal", "boundary_f", "by_length", "by_kind",
-    "absent_accuracy", "n", "model", "split", "protocol",
+    "absent_accuracy", "n", "shortened", "model", "data", "split", "protocol",
 }  # fmt: skip
 
 
@@ -36,10 +40,19 @@ class Said:
         return self.probability >= self.mask_threshold
 
 
+class OnePiece:
+    """A tokenizer that reads anything."""
+
+    def encode(self, expression: str, max_tokens: int = 48, truncate: bool = False) -> Tokens:
+        return Tokens((1,), (expression,), (0,))
+
+
 @dataclass
 class ByColour:
     """Masks what has the colour that is named; says "nothing" to purple; else masks every object."""
 
+    config = SimpleNamespace(image_size=64, max_tokens=48)
+    tokenizer = OnePiece()
     calls: list[str] = field(default_factory=list)
 
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -110,7 +123,8 @@ def test_masks_that_follow_the_words_are_right_and_with_shuffled_words_wrong(dat
 class OneCell:
     """A network of 4 x 4 input whose finest level is 2 x 2: probability 0.9 in the left upper cell."""
 
-    config = SimpleNamespace(image_size=4)
+    config = SimpleNamespace(image_size=4, max_tokens=48)
+    tokenizer = OnePiece()
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         return image
@@ -169,8 +183,7 @@ def test_command_line_writes_numbers_and_results(folder, tmp_path, capsys):
         and numbers["model"] == "baseline:largest"
         and numbers["absent_accuracy"] == 0.0
     )
-    records = [Record(**json.loads(line)) for line in lines.read_text().splitlines()]
-    assert report(records, "baseline:largest", "dev") == numbers
+    assert report(read_results(lines), "baseline:largest", "dev", data=folder.name) == numbers
     printed = capsys.readouterr().out
     assert f"{100 * numbers['overall_iou']:.1f}" in printed and "location" in printed
 
@@ -196,6 +209,7 @@ def test_command_line_options(folder, tmp_path, capsys):
         (["baseline:smallest"], "center, largest"),
         (["baseline:center", "--split", "val"], "study"),
         (["baseline:center", "--calibrate"], "not on dev"),
+        (["baseline:center", "--calibrate", "--split", "testA"], "not on testA"),
         (["baseline:center", "--limit", "-3"], "at least 1"),
     ],
 )
@@ -214,3 +228,42 @@ def test_a_real_model_from_a_folder(folder, data, tiny_checkpoint, tmp_path, pro
     assert json.loads(out.read_text()) == numbers and numbers["n"] == 6
     loose = measure(ask(predictor, data, protocol, mask_threshold=0.0), data, queries(data, "dev", 6))
     assert all(record.predicted == 96 * 72 for record in loose)  # a threshold of 0 takes the whole photo
+
+
+def test_too_long_expressions_are_shortened_counted_and_named(folder, tiny_checkpoint, tmp_path, capsys):
+    long = shutil.copytree(folder, tmp_path / "long")
+    refs = json.loads((long / "refs.json").read_text())
+    of_dev = [ref for ref in refs if ref["split"] == "dev"]
+    of_dev[0]["sentences"][0]["sent"] = "the red dog " * 60
+    of_dev[1]["sentences"][0]["sent"] = "x" * 3000
+    (long / "refs.json").write_text(json.dumps(refs))
+    out, lines = tmp_path / "numbers.json", tmp_path / "results.jsonl"
+    run(tiny_checkpoint, "--data", long, "--device", "cpu", "--json", out, "--results", lines)
+    assert json.loads(out.read_text())["shortened"] == 2
+    assert {r.expression[:3] for r in read_results(lines) if r.shortened} == {"the", "xxx"}
+    printed = capsys.readouterr().out
+    assert "too long" in printed and "2 expressions" in printed
+
+
+def test_shorten_keeps_whole_words(tiny_tokenizer):
+    tokenizer = Tokenizer.from_file(tiny_tokenizer)
+    text = "the red dog on the left"
+    assert shorten(text, tokenizer, 48) == text
+    for limit in range(2, 7):
+        short = shorten(text, tokenizer, limit)
+        assert (text + " ").startswith(short + " ") and len(tokenizer.encode(short, limit).ids) <= limit
+    word = shorten("skateboarder" * 100, tokenizer, 10)
+    assert word and "skateboarder" * 100 != word and len(tokenizer.encode(word, 10).ids) <= 10
+    with pytest.raises(ValueError, match="nothing to read"):
+        shorten("   ", tokenizer, 10)
+
+
+def test_a_table_says_nothing_of_shortening_where_there_was_none(data):
+    assert "too long" not in table(evaluate(ByColour(), data, "dev"))
+
+
+def test_sheets_show_each_photo_once(folder, tmp_path):
+    run("baseline:largest", "--data", folder, "--split", "dev", "--sheets", tmp_path / "sheets")
+    for name in ("worst.png", "best.png"):
+        sheet = cv2.imread(str(tmp_path / "sheets" / name))
+        assert sheet is not None and sheet.shape[1] > 260

@@ -11,6 +11,7 @@ from train.data.reader import ReferData
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
     from cefnet.predictor import Predictor, Result
+    from cefnet.text import Tokenizer
 
 PROTOCOLS = ("ours", "authors")
 
@@ -23,11 +24,13 @@ class Answer:
         mask: H x W bool at the photo's own size, whether or not the object is taken to be there.
         score: "Is it there at all", 0..1.
         present: Whether the answer is the mask rather than "nothing".
+        shortened: Whether the expression was too long for the model, so that only its beginning was read.
     """
 
     mask: np.ndarray
     score: float = 1.0
     present: bool = True
+    shortened: bool = False
 
 
 # Answers to several expressions about one photo, given by its id.
@@ -38,6 +41,8 @@ def ask(
     predictor: "Predictor", data: ReferData, protocol: str = "ours", mask_threshold: float | None = None
 ) -> Answers:
     """A model as something that answers expressions; a photo is encoded once for all of them.
+
+    Of an expression that is longer than the model can read it reads as many words as fit.
 
     Args:
         predictor: The model.
@@ -54,16 +59,48 @@ def ask(
         raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
 
     def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
-        photo = predictor.encode(data.photo(image_id))
-        results = predictor.segment_many(photo, list(expressions), explain=False)
+        read = [shorten(expression, predictor.tokenizer, predictor.config.max_tokens) for expression in expressions]
+        results = predictor.segment_many(predictor.encode(data.photo(image_id)), read, explain=False)
         if mask_threshold is not None:
             results = [replace(result, mask_threshold=mask_threshold) for result in results]
-        if protocol == "ours":
-            return [Answer(result.mask, result.score, result.present) for result in results]
         size = predictor.config.image_size
-        return [Answer(_authors_mask(result, size), result.score, result.present) for result in results]
+        return [
+            Answer(
+                result.mask if protocol == "ours" else _authors_mask(result, size),
+                result.score,
+                result.present,
+                shortened=text != expression,
+            )
+            for result, text, expression in zip(results, read, expressions, strict=True)
+        ]
 
     return answers
+
+
+def shorten(expression: str, tokenizer: "Tokenizer", max_tokens: int) -> str:
+    """The expression if it fits into `max_tokens` pieces, else its longest beginning of whole words that does.
+
+    Of a first word that alone is too long, as many letters as fit.
+
+    Raises:
+        ValueError: There is nothing to read in the expression.
+    """
+
+    def fits(text: str) -> bool:
+        try:
+            return len(tokenizer.encode(text, max_tokens).ids) > 0
+        except ValueError:
+            return False
+
+    if fits(expression):
+        return expression
+    words = list(tokenizer.encode(expression, max_tokens, truncate=True).words)
+    while len(words) > 1 and not fits(" ".join(words)):
+        words.pop()
+    text = " ".join(words)
+    while text and not fits(text):
+        text = text[:-1]
+    return text
 
 
 def _authors_mask(result: "Result", size: int) -> np.ndarray:

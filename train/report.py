@@ -1,0 +1,59 @@
+"""The numbers of one evaluation: as JSON and for reading."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from train.metrics import THRESHOLDS, Record, summarise
+
+
+def report(
+    records: Sequence[Record],
+    model: str,
+    split: str,
+    protocol: str = "ours",
+    shuffle: bool = False,
+    bins: str = "unc",
+    data: str = "",
+) -> dict[str, Any]:
+    """The numbers of some records with what they are of, JSON-ready; `data` is the name of the data folder."""
+    about = {"model": model, "data": data, "split": split, "protocol": protocol, "shuffled": shuffle}
+    return {**summarise(records, bins), **about}
+
+
+def table(numbers: dict[str, Any]) -> str:
+    """The numbers for reading, in percent."""
+    low, high = THRESHOLDS[0], THRESHOLDS[-1]
+    lines = [
+        f"{numbers['model']} on {numbers['data']} {numbers['split']}: {numbers['n']} expressions"
+        + f", protocol {numbers['protocol']}"
+        + (", shuffled among each photo's objects" if numbers["shuffled"] else ""),
+        "",
+        f"{'':18}{'overall IoU':>12}{'mean IoU':>10}   precision at {low} to {high}",
+    ]
+    for title, part in (("with refusal", numbers), ("without refusal", numbers["without_refusal"])):
+        precision = "".join(f"{_percent(value):>7}" for value in part["precision"].values())
+        lines.append(
+            f"{title:18}{_percent(part['overall_iou']):>12}{_percent(part['mean_iou']):>10} {precision}"
+        )
+    spans = [
+        " to ".join(_percent(end) for end in numbers["intervals"][key]) for key in ("overall_iou", "mean_iou")
+    ]
+    lines += [f"95% of resampled photos: overall IoU {spans[0]}, mean IoU {spans[1]}", ""]
+    for title, groups in (("words", numbers["by_length"]), ("kind", numbers["by_kind"])):
+        lines.append(f"{title:18}{'overall IoU':>12}{'mean IoU':>10}{'n':>7}")
+        for name, part in groups.items():
+            cells = f"{_percent(part['overall_iou']):>12}{_percent(part['mean_iou']):>10}{part['n']:>7}"
+            lines.append(f"{name or 'unnamed':18}{cells}")
+        lines.append("")
+    shares = {
+        "boundary F-measure": _percent(numbers["boundary_f"]),
+        "present, answered with nothing": _percent(numbers["refused"]),
+        "absent, answered with nothing": f"{_percent(numbers['absent_accuracy'])} of {numbers['n_absent']}",
+    }
+    if numbers["shortened"]:
+        shares["too long, only their beginning read"] = f"{numbers['shortened']} expressions"
+    return "\n".join([*lines, *(f"{name:36}{value}" for name, value in shares.items())])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
