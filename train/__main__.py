@@ -10,8 +10,13 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "prepare": ("train.prepare", "bring a public data set, or your own photos and masks, into our layout"),
     "run": ("train.loop", "train a model by a recipe"),
+    "replay": ("train.replay", "repeat a step of a run whose loss was not finite"),
     "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),
+    "compare": ("train.compare", "compare two models' results on the same expressions"),
+    "tables": ("train.tables", "render the paper's tables beside our runs"),
+    "recipes": ("train.recipes", "list the recipes, or show one"),
     "ship": ("train.ship", "measure a run and make it one of the shipped models"),
     "tokenizer": ("train.tokenizer", "train the SentencePiece tokenizer on expressions and captions"),
     "convert": ("train.convert_efficientnet", "convert public EfficientNet-Lite weights for the encoder"),
