@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.data.colours import COLOURS, colour_shares
-from train.data.expressions import Thing, describe, thing
+from train.data.expressions import describe
+from train.data.things import Thing, thing
 from train.data.vocabulary import SYNONYMS, category_name, means
 
 SIZE = 100

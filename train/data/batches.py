@@ -12,9 +12,10 @@ from torch.utils.data import Dataset, get_worker_info
 
 from cefnet.text import Tokenizer
 from train.data import augment
-from train.data.expressions import Thing, describe, thing
+from train.data.expressions import KINDS, PLAIN, describe
 from train.data.reader import ReferData, decode_mask
 from train.data.samples import BatchSpec, Sample, Sampler
+from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
 
 
@@ -168,7 +169,7 @@ class Batches(Dataset):
         for sample in drawn:
             said = [*drawn, *filled]
             if sample.kind == "generated":
-                sample = _generated(things, said, image, rng) or replace(sample, kind="category")
+                sample = _generated(things, said, image, rng, self.spec.rich) or replace(sample, kind="category")
             if sample.kind == "category":
                 sample = _category(things, rng) or self.sampler.absent(image_id, rng)
             filled.append(sample)
@@ -195,14 +196,14 @@ def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 
 def _generated(
-    things: Sequence[Thing], said: Sequence[Sample], image: np.ndarray, rng: np.random.Generator
+    things: Sequence[Thing], said: Sequence[Sample], image: np.ndarray, rng: np.random.Generator, rich: bool
 ) -> Sample | None:
     """Describes a thing of some size in words not yet said, one that no other sample is about if possible."""
     taken, texts = {a for s in said for a in s.ann_ids}, {s.text for s in said}
     worthy = [t for t in things if t.area > 0.002]
     order = sorted(rng.permutation(len(worthy)), key=lambda i: worthy[i].ann_id in taken)
     for i in (order[:4] * 2)[:6]:
-        text = describe(worthy[i], things, image, rng)
+        text = describe(worthy[i], things, image, rng, KINDS if rich else PLAIN)
         if text and text not in texts:
             return Sample(text, (worthy[i].ann_id,), "generated")
     return None

@@ -34,6 +34,7 @@ class BatchSpec:
     colour: float = 0.5
     typos: float = 0.03
     rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
+    rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
     # Each photo of a step has its own source of chance, so that a process of several prepares its own photos only;
     # False: one source for all in turn, as in the first runs.
     chance_per_photo: bool = False

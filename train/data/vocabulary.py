@@ -1,6 +1,14 @@
-"""Words for COCO's categories."""
+"""Words for COCO's categories, and what such things do: be carried, stand, rest on others.
+
+A category of another name has no synonyms unless its data set gives some, and is in none of the other tables: of it is
+said what any mask tells, its place, order, size and colour and what it is next to. Add it to a table to have more said.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+Synonyms = Mapping[str, Sequence[str]]
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "person": ("human",),
@@ -61,17 +69,46 @@ PORTABLE = frozenset(  # what a person is "with"
     + ("baseball glove", "skateboard", "surfboard", "tennis racket", "cell phone")
 )
 PEOPLE = ("man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "lady", "guy", "player", "rider")
+HUMAN = frozenset(("person", *PEOPLE))
+HELD = frozenset(  # what hands hold
+    ("umbrella", "handbag", "frisbee", "sports ball", "baseball bat", "baseball glove", "tennis racket", "bottle")
+    + ("wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "carrot")
+    + ("hot dog", "pizza", "donut", "cake", "cell phone", "remote", "book", "teddy bear", "toothbrush", "scissors")
+    + ("hair drier", "surfboard", "skateboard", "snowboard", "suitcase", "laptop")
+)
+STANDING = frozenset(  # what stands on the ground (or on a table), so that lower in the photo is nearer
+    ("person", *PEOPLE, "bicycle", "car", "motorcycle", "bus", "train", "truck", "boat", "fire hydrant", "bench")
+    + ("parking meter", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "suitcase")
+    + ("bottle", "wine glass", "cup", "bowl", "chair", "couch", "potted plant", "bed", "dining table", "toilet")
+    + ("refrigerator", "vase", "teddy bear")
+)
+_TABLEWARE = frozenset(
+    ("bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange")
+    + ("broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "laptop", "mouse", "remote", "keyboard")
+    + ("cell phone", "book", "vase", "scissors", "handbag", "teddy bear", "cat")
+)
+_CUSHIONED = frozenset(
+    ("cat", "dog", "teddy bear", "book", "laptop", "remote", "cell phone", "handbag", "backpack", "suitcase")
+)
+RESTS_ON: dict[str, frozenset[str]] = {  # support -> what can be seen to be "on" it
+    "dining table": _TABLEWARE,
+    "couch": _CUSHIONED,
+    "bed": _CUSHIONED,
+    "chair": _CUSHIONED,
+    "bench": _CUSHIONED,
+} | dict.fromkeys(("horse", "elephant", "bicycle", "motorcycle", "skateboard", "surfboard", "snowboard", "skis"), HUMAN)
+SEATS = frozenset(("chair", "couch", "bed", "bench", "toilet"))  # a mask doesn't tell sitting on from standing by
 
 
-def category_name(category: str, rng: np.random.Generator) -> str:
+def category_name(category: str, rng: np.random.Generator, synonyms: Synonyms = SYNONYMS) -> str:
     """The category's name or, every third time, another word for it."""
-    others = SYNONYMS.get(category, ())
+    others = synonyms.get(category, ())
     return str(rng.choice(others)) if others and rng.random() < 0.33 else category
 
 
-def means(name: str, category: str) -> bool:
+def means(name: str, category: str, synonyms: Synonyms = SYNONYMS) -> bool:
     """Whether things of the category go by that name; some names, like "bag", fit several categories."""
-    return name == category or name in SYNONYMS.get(category, ())
+    return name == category or name in synonyms.get(category, ())
 
 
 def category_words(category: str) -> frozenset[str]:

@@ -1,0 +1,209 @@
+"""A photo's generated expressions, several of each object; what `python -m train prepare coco` does with each photo."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import cv2
+import numpy as np
+from torch.utils.data import Dataset, get_worker_info
+
+from train.data import augment
+from train.data.absent import tell_absent
+from train.data.coco import Instances
+from train.data.colours import COLOURS
+from train.data.expressions import KINDS, LOOKS, Told, scene_of, tell, with_article
+from train.data.reader import Damaged, ReferData
+from train.data.samples import Companions
+from train.data.things import Frame, Thing, thing
+from train.data.vocabulary import PEOPLE, SYNONYMS, category_name, means
+
+_SIDE = 400  # pixels of the longer side of the frame that is measured
+_WORDS = frozenset(w for ws in (COLOURS, PEOPLE, SYNONYMS, *SYNONYMS.values()) for w in " ".join(ws).split())
+
+
+@dataclass(frozen=True)
+class WriterSpec:
+    """How much to write.
+
+    Attributes:
+        expressions: of an object, at most; each of another kind.
+        absent: expressions of missing things, a photo.
+        smallest: objects below this share of the photo are rivals only, 0..1.
+        typos: share of the expressions with one, 0..1.
+        without: kinds of expressions not to use.
+        seed: of all chance; the same seed writes the same.
+    """
+
+    expressions: int = 3
+    absent: int = 1
+    smallest: float = 0.002
+    typos: float = 0.02
+    without: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass
+class Written:
+    """What was written about one photo.
+
+    Attributes:
+        image_id: the photo.
+        sentences: annotation id -> (kind, expression) pairs.
+        absent: expressions of what is missing.
+        said: how many true claims were made, by kind.
+        kept: how many of them single their object out.
+        objects: annotations that were to be described.
+        left_out: why others were not, and how many.
+        damaged: why the photo can't be used; empty if it can.
+    """
+
+    image_id: int
+    sentences: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    said: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    objects: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    damaged: str = ""
+
+
+class Writer(Dataset):
+    """Writes the expressions of photo after photo. Use with DataLoader(writer, batch_size=None) to use more processes.
+
+    Args:
+        data: an opened data folder.
+        instances: the instance file that it was made from.
+        spec: how much to write.
+    """
+
+    def __init__(self, data: ReferData, instances: Instances, spec: WriterSpec) -> None:
+        self.data, self.synonyms, self.verified, self.spec = data, instances.synonyms, instances.verified, spec
+        self.ids = sorted(data.images)
+        self.kinds = {name: kind for name, kind in KINDS.items() if name not in spec.without}
+
+    @cached_property
+    def companions(self) -> Companions:
+        """Only asked for where a detector may have missed things."""
+        return Companions(self.data)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int) -> Written:
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)  # a worker is one of several processes already
+        written, rng = Written(self.ids[i]), np.random.default_rng((self.spec.seed, self.ids[i]))
+        try:
+            frame = self.frame(written)
+        except Damaged as error:
+            return Written(self.ids[i], damaged=str(error))
+        crowds = self.crowds(written.image_id)
+        taken: set[str] = set()
+        for target in frame.things:
+            if target.area < self.spec.smallest:
+                written.left_out["small"] += 1
+            elif target.category in crowds:
+                written.left_out["one of a crowd"] += 1
+            else:
+                written.objects += 1
+                if found := self._sentences(target, frame, crowds, taken, rng, written):
+                    written.sentences[target.ann_id] = found
+        written.absent = self._absent(frame, crowds, rng, written.image_id)
+        return written
+
+    def frame(self, written: Written) -> Frame:
+        """A photo and its things, as large as needed to measure them."""
+        image_id = written.image_id
+        image, things = self.data.photo(image_id), []
+        size = _fitted(image.shape[1], image.shape[0])
+        for ann_id in self.data.annotations_of[image_id]:
+            annotation = self.data.annotations[ann_id]
+            if annotation.iscrowd:
+                written.left_out["a crowd"] += 1
+                continue
+            try:
+                mask = _shrink(self.data.mask(ann_id).astype(np.uint8), size)
+            except Exception:  # pycocotools raises many kinds, Exception itself too
+                mask = np.zeros(size[::-1], np.uint8)
+            if mask.any():
+                name = self.data.categories[annotation.category_id]
+                things.append(thing(ann_id, name, mask, not annotation.predicted))
+            else:
+                written.left_out["empty or unreadable mask"] += 1
+        return Frame(cv2.resize(image, size, interpolation=cv2.INTER_AREA), tuple(things))
+
+    def crowds(self, image_id: int) -> frozenset[str]:
+        """Names of which the photo has more than is annotated one by one."""
+        annotations = (self.data.annotations[a] for a in self.data.annotations_of[image_id])
+        return frozenset(self.data.categories[a.category_id] for a in annotations if a.iscrowd)
+
+    def _sentences(
+        self,
+        target: Thing,
+        frame: Frame,
+        crowds: frozenset[str],
+        taken: set[str],
+        rng: np.random.Generator,
+        written: Written,
+    ) -> list[tuple[str, str]]:
+        """Up to `spec.expressions` of one object, each of another kind; `taken` are those of the photo so far."""
+        known: dict[str, Told] = {}
+        found: dict[str, str] = {}
+        for _ in range(self.spec.expressions):
+            noun = category_name(target.category, rng, self.synonyms)
+            if any(means(noun, crowd, self.synonyms) for crowd in crowds):
+                continue
+            if noun not in known:
+                known[noun] = tell(scene_of(target, frame, noun, self.synonyms), noun, self.kinds)
+                written.said += Counter(known[noun].said)
+                written.kept += Counter({kind: len(texts) for kind, texts in known[noun].kept.items()})
+            kinds = [kind for kind, texts in known[noun].kept.items() if kind not in found and not taken & set(texts)]
+            if kinds:
+                kind = str(rng.choice(kinds))
+                found[kind] = str(rng.choice(known[noun].kept[kind]))
+                taken.add(found[kind])
+        return [(kind, self._typed(text, rng)) for kind, text in found.items()]
+
+    def _absent(self, frame: Frame, crowds: frozenset[str], rng: np.random.Generator, image_id: int) -> list[str]:
+        here = {self.data.annotations[a].category_id for a in self.data.annotations_of[image_id]}
+        if not here:
+            return []
+        names = {self.data.categories[c] for c in here}
+        strange = self.data.categories.values()
+        if not all(t.certain for t in frame.things):  # more is there than is annotated
+            strange = (self.data.categories[c] for c in self.companions.strangers(here))
+        missing = self.verified.get(image_id, tuple(strange))
+        missing = sorted(m for m in set(missing) if not any(means(m, n, self.synonyms) for n in names))
+        texts = [tell_absent(frame, missing, rng, crowds, self.synonyms) for _ in range(self.spec.absent)]
+        return [self._typed(t, rng) for t in dict.fromkeys(texts) if t]
+
+    def _typed(self, text: str, rng: np.random.Generator) -> str:
+        text = with_article(text, rng)
+        return slip(text, rng) if rng.random() < self.spec.typos else text
+
+
+def slip(text: str, rng: np.random.Generator) -> str:
+    """A typo, but none that makes another word, nor one in a place word: a flip must find "left" to mirror it."""
+    wrong = augment.misspell(text, rng)
+    for before, after in zip(text.split(), wrong.split(), strict=True):
+        if before != after and (after in _WORDS or augment.names_place(before)):
+            return text
+    return wrong
+
+
+def sentence_kind(text: str, kind: str) -> str:
+    """The `kind` of a sentence in `refs.json`: location, look or free."""
+    return "location" if augment.names_place(text) else "look" if kind in LOOKS else "free"
+
+
+def _fitted(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, _SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """To size (width, height), 0 or 1; a mask too thin for any pixel keeps what it touches."""
+    shares = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    small = (shares > 127).astype(np.uint8)
+    return small if small.any() else (shares > 0).astype(np.uint8)
