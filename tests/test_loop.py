@@ -13,6 +13,7 @@ from train import loop, recipes
 from train.__main__ import main
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.data.reader import ReferData
+from train.distributed import Team
 from train.optim import learning_rate
 from train.runlog import RunLog, read_log
 from train.start import prepare_text
@@ -124,12 +125,12 @@ def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: 
     recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400"])
     tokenizer, _ = prepare_text(data, tmp_path / "run", 400, None)
     recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
-    run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path / "run", torch.device("cpu"))
+    run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path / "run", Team(torch.device("cpu")))
     run.start(None, None)
     batch = next(run.batches(1, 0))
     torch.nn.init.constant_(run.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"nan at step 0; samples \[\("):
-        run.train_step(batch)
+        run.learner.step(batch)
 
 
 def test_learning_rate_by_hand() -> None:

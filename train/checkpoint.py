@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cefnet.config import ModelConfig
+from train.recipe import Recipe
+
 CHECKPOINT = "checkpoint.pt"
 RECIPE = "recipe.json"
 START = "start.txt"  # what the run started from, in words
+LOCK = ".lock"
+MAY_CHANGE = ("accumulate", "checkpoint_every")  # between the parts of a run: they say how, not what
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Replaces `folder/checkpoint.pt` in one step: it is the old or the new one, never half of one."""
+    """Replaces `folder/checkpoint.pt` in one step: it is the old or the new one, never half of one.
+
+    Raises:
+        OSError: it can't be written (disk full?); the old one is as it was.
+    """
     temporary = folder / f".{CHECKPOINT}.part"
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / CHECKPOINT)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / CHECKPOINT)
+    except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
+        temporary.unlink(missing_ok=True)
+        why = error.__cause__ or error.__context__ or error
+        raise OSError(f"{folder / CHECKPOINT} of step {state['step']} can't be written ({why}); "
+                      "the one before it, if any, is as it was") from error  # fmt: skip
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -39,8 +58,35 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} can't be read ({type(error).__name__}): the file is damaged") from error
 
 
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Inside, no other process on this machine runs in the folder.
+
+    Raises:
+        ValueError: one does already.
+    """
+    if sys.platform == "win32":  # has no flock
+        yield
+        return
+    import fcntl
+
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another run is going on in {folder}: wait for its end, or use another --out") from None
+        yield
+
+
+def complete(saved: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as an earlier version wrote it, with the keys that came later at their defaults."""
+    both = {**defaults, **saved}
+    nested = {k: complete(v, defaults[k]) for k, v in both.items() if isinstance(v, dict) and k in defaults}
+    return both | nested
+
+
 def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
-    """Writes the recipe of a new run, or checks that a resumed run's is the same.
+    """Writes the recipe of a new run, or checks that a resumed run's is the same but for what may change.
 
     Raises:
         ValueError: the recipes differ; the message names the keys.
@@ -49,9 +95,8 @@ def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     if not path.is_file():
         path.write_text(json.dumps(now, indent=2) + "\n")
         return
-    before = json.loads(path.read_text())
-    if before != now:
-        keys = [k for k in sorted(now.keys() | before.keys()) if now.get(k) != before.get(k)]
-        raise ValueError(
-            f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out"
-        )
+    defaults = json.loads(json.dumps(asdict(Recipe("", ModelConfig()))))
+    before = complete(json.loads(path.read_text()), defaults)
+    keys = [k for k in sorted(now.keys() | before.keys()) if now.get(k) != before.get(k) and k not in MAY_CHANGE]
+    if keys:
+        raise ValueError(f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out")

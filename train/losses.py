@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from cefnet.model import Output
 
+# What the terms are means over: in these proportions the parts of a batch make the whole.
+COUNTED = ("samples", "present ones", "annotated places")
+_MEAN_OVER = {"dice": 1, "classes": 2}  # the other terms: samples
 CONTOUR_DISTANCE = 2  # pixels: boundary target = places within it of the mask's contour (authors' code)
 
 
@@ -79,7 +82,12 @@ class Objective(nn.Module):
         self.classifier = nn.Conv2d(top_width, categories, 1) if weights.classes > 0 else None
 
     def forward(
-        self, output: Output, masks: Tensor, present: Tensor, classes: Tensor | None = None
+        self,
+        output: Output,
+        masks: Tensor,
+        present: Tensor,
+        classes: Tensor | None = None,
+        shares: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Computes the terms.
 
@@ -88,9 +96,10 @@ class Objective(nn.Module):
             masks: N x H x W, 0 or 1.
             present: N bool, False where the expression names something absent (the mask is empty).
             classes: N x H x W category numbers, 0 = not annotated.
+            shares: where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
 
         Returns:
-            Scalars by name: `total` and each unweighted term.
+            Scalars by name: `total` and each unweighted term; of a part, what it adds to the batch's.
         """
         w = self.weights
         target = masks[:, None].float()
@@ -111,6 +120,8 @@ class Objective(nn.Module):
             )
         if self.classifier is not None and classes is not None:
             terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
+        if shares is not None:
+            terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
         factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body,
                    "presence": w.presence, "classes": w.classes}  # fmt: skip
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
@@ -127,6 +138,23 @@ def mean_bce(logits: tuple[Tensor, ...], targets: list[Tensor]) -> Tensor:
     return torch.stack([F.binary_cross_entropy_with_logits(a.float(), t) for a, t in pairs]).mean()
 
 
+def category_targets(classes: Tensor, size: tuple[int, int]) -> Tensor:
+    """N x H x W category numbers (0 = not annotated) -> N x h x w targets, -1 = not annotated."""
+    return F.interpolate(classes[:, None].float(), size=size, mode="nearest-exact").squeeze(1).long() - 1
+
+
+def count(present: Tensor, classes: Tensor, size: tuple[int, int]) -> Tensor:
+    """How many of each of `COUNTED` some samples have: 3 floats.
+
+    Args:
+        present: N bool.
+        classes: N x H x W, 0 = not annotated.
+        size: height and width of D_5, where the categories are predicted.
+    """
+    places = (category_targets(classes, size) >= 0).sum()
+    return torch.stack([torch.full_like(places, len(present)), present.sum(), places]).float()
+
+
 def category_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Cross entropy of the category of annotated places; the others are unknown, not background.
 
@@ -134,8 +162,7 @@ def category_loss(logits: Tensor, classes: Tensor) -> Tensor:
         logits: N x categories x h x w.
         classes: N x H x W, 0 = not annotated, k + 1 = category k.
     """
-    small = F.interpolate(classes[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
-    target = small.squeeze(1).long() - 1
+    target = category_targets(classes, (logits.shape[-2], logits.shape[-1]))
     if not (target >= 0).any():
         return logits.sum() * 0
     return F.cross_entropy(logits, target, ignore_index=-1)

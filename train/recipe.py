@@ -72,7 +72,8 @@ class Recipe:
         if self.steps < 1 or self.checkpoint_every < 1:
             raise ValueError("steps and checkpoint_every must be at least 1")
         if not 1 <= self.accumulate <= self.data.photos:
-            raise ValueError(f"accumulate is {self.accumulate}; it must be 1 to {self.data.photos}, the photos of a step")
+            photos = self.data.photos
+            raise ValueError(f"accumulate is {self.accumulate}; it must be 1 to {photos}, the photos of a step")
         if not self.sizes or self.sizes[0][0] != 0.0 or list(self.sizes) != sorted(self.sizes):
             raise ValueError(
                 f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0"

@@ -1,9 +1,14 @@
-"""A run's log: one CSV line every few steps, and the loss curves as a picture."""
+"""What a run tells: a progress bar, one CSV line every few steps, and the loss curves as a picture."""
 
 from __future__ import annotations
 
 import csv
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tqdm import tqdm
 
 LOG = "log.csv"
 CURVES = "curves.png"
@@ -49,10 +54,49 @@ class RunLog:
             writer.writerows(rows)
 
 
+class Progress:
+    """Log and progress bar of a run.
+
+    Args:
+        folder: of the run.
+        step: first step that will be added.
+        steps: all steps of the run.
+        samples: expressions a step.
+    """
+
+    def __init__(self, folder: Path, step: int, steps: int, samples: int) -> None:
+        self.log, self.samples, self.began = RunLog(folder, step), samples, time.perf_counter()
+        self.bar = tqdm(total=steps, initial=step, unit="step", smoothing=0.05)
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Adds step `step` (counted from 0): its losses and `learning_rate`."""
+        now = time.perf_counter()
+        speed = self.samples / (now - self.began)
+        self.began = now
+        self.log.add(step, {**values, "samples_per_second": speed})
+        self.bar.update()
+        rate = values["learning_rate"]
+        self.bar.set_postfix_str(f"loss {values['total']:.3f}, lr {rate:.1e}, {speed:.1f} expressions/s")
+
+
+@contextmanager
+def progress(folder: Path, step: int, steps: int, samples: int, shown: bool) -> Iterator[Progress | None]:
+    """Log and progress bar, closed at the end; None where they are not `shown` (all processes but the first)."""
+    if not shown:
+        yield None
+        return
+    told = Progress(folder, step, steps, samples)
+    try:
+        yield told
+    finally:
+        told.bar.close()
+
+
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a `log.csv`."""
+    """The lines of a `log.csv`, without one that a crash or a full disk cut off."""
     with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        rows = [row for row in csv.DictReader(file) if all(row.values())]
+    return [{k: float(v) for k, v in row.items()} for row in rows]
 
 
 def draw_curves(folder: Path) -> None:

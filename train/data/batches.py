@@ -1,50 +1,23 @@
 """Training batches: a few photos, several expressions each, augmented so that every expression stays true."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from cefnet.text import Tokenizer
 from train.data import augment
+from train.data.batch import Batch
 from train.data.expressions import KINDS, PLAIN, describe
-from train.data.reader import ReferData, decode_mask
+from train.data.reader import Damaged, ReferData, decode_mask
 from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
 
-
-@dataclass
-class Batch:
-    """P photos with K expressions each; N = P * K samples, those of a photo together."""
-
-    images: Tensor  # P x 3 x S x S uint8 RGB
-    photo_index: Tensor  # N int64: the photo of each sample
-    ids: Tensor  # N x T int64 pieces, 0 = padding
-    token_mask: Tensor  # N x T bool, True = real
-    masks: Tensor  # N x S x S uint8, 0 or 1
-    present: Tensor  # N bool, False where the expression names something absent (mask empty)
-    classes: Tensor  # P x S x S uint8: 0 = not annotated, k + 1 = the k-th of the sorted category ids
-    expressions: list[str]
-    sample_ids: list[tuple[int, int]]  # (image id, annotation id or 0)
-    kinds: list[str] = field(default_factory=list)  # written, generated, category, caption, absent
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The batch with its tensors on a device."""
-        return self._map(lambda t: t.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "Batch":
-        """For DataLoader(pin_memory=True)."""
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(**fields)
+ATTEMPTS = 10  # photos that are tried in the place of one that can't be used
 
 
 class Batches(Dataset):
@@ -59,6 +32,7 @@ class Batches(Dataset):
         seed: of the stream.
         split: which refs to draw from.
         steps: the length.
+        places: which of a step's photos to prepare (a process's own of several); None: all.
 
     Raises:
         ValueError: the split has fewer photos than a batch needs, or no expressions.
@@ -72,8 +46,10 @@ class Batches(Dataset):
         seed: int,
         split: str = "train",
         steps: int = 1_000_000,
+        places: range | None = None,
     ) -> None:
         self.data, self.tokenizer, self.spec, self.seed, self.steps = data, tokenizer, spec, seed, steps
+        self.places = places or range(spec.photos)
         self.sampler = Sampler(data, spec, split)
         self.class_of = {category: i + 1 for i, category in enumerate(sorted(data.categories))}
 
@@ -85,8 +61,7 @@ class Batches(Dataset):
             raise IndexError(f"step {step} is not in 0..{self.steps - 1}")
         if get_worker_info() is not None:
             cv2.setNumThreads(0)  # a worker is one of several processes already
-        rng = np.random.default_rng((self.seed, step))
-        views = [self._view(image_id, rng) for image_id in self.sampler.photos(rng)]
+        views, skipped = self._views(step)
         samples = [s for view in views for s in view.samples]
         ids, token_mask = self.tokenizer.batch([s.text for s in samples], truncate=True)
         images = np.stack([v.image for v in views]).transpose(0, 3, 1, 2)
@@ -104,7 +79,38 @@ class Batches(Dataset):
                 (v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples
             ],
             kinds=[s.kind for s in samples],
+            skipped=skipped,
         )
+
+    def _views(self, step: int) -> tuple[list["_View"], list[str]]:
+        """This process's photos of a step, and what could not be used."""
+        rng = np.random.default_rng((self.seed, step))
+        image_ids = self.sampler.photos(rng)
+        views, skipped = [], []
+        for place in range(self.places.stop):
+            if self.spec.chance_per_photo:
+                if place not in self.places:
+                    continue
+                rng = np.random.default_rng((self.seed, step, place + 1))
+            view = self._sound_view(image_ids, step, place, rng, skipped)
+            if place in self.places:
+                views.append(view)
+        return views, skipped
+
+    def _sound_view(
+        self, image_ids: Sequence[int], step: int, place: int, rng: np.random.Generator, skipped: list[str]
+    ) -> "_View":
+        """The photo of a place, or where it can't be used another one, drawn for this place of this step."""
+        image_id = image_ids[place]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._view(image_id, rng)
+            except Damaged as error:
+                skipped.append(str(error))
+            rng = np.random.default_rng((self.seed, step, place + 1, attempt))
+            others = self.sampler.photos(rng)
+            image_id = next((i for i in others if i not in image_ids), others[0])
+        raise ValueError(f"{ATTEMPTS} photos one after the other can't be used; {skipped[-1]}")
 
     def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
         """One photo: draws its expressions, then a crop and a flip that they survive, then fills in generated ones."""
@@ -116,10 +122,12 @@ class Batches(Dataset):
         image = augment.squash(window.cut(self.data.photo(image_id)), size)
         small = {}
         for ann_id in self.data.annotations_of[image_id]:
-            full = decode_mask(self.data.annotations[ann_id].segmentation, record.height, record.width)
-            cut = window.cut(full)
+            cut = window.cut(self._mask(ann_id))
             if cv2.countNonZero(cut):
                 small[ann_id] = augment.squash_mask(cut, size)
+        for ann_id in (a for s in drawn for a in s.ann_ids if a not in small):
+            what = f"annotation {ann_id} of photo {record.file_name}"
+            raise Damaged(f"{what}: its mask is empty, unreadable or not in its box")
         if flip:
             image = np.ascontiguousarray(image[:, ::-1])
             small = {a: np.ascontiguousarray(m[:, ::-1]) for a, m in small.items()}
@@ -132,6 +140,17 @@ class Batches(Dataset):
             image = augment.jitter_colours(image, rng)
         masks = [_union([small[a] for a in s.ann_ids], size) for s in drawn]
         return _View(image_id, image, drawn, masks, self._classes(small))
+
+    def _mask(self, ann_id: int) -> np.ndarray:
+        """H x W uint8, 0 or 1; all 0 if it can't be read."""
+        annotation = self.data.annotations[ann_id]
+        record = self.data.images[annotation.image_id]
+        try:
+            mask = decode_mask(annotation.segmentation, record.height, record.width)
+        except Exception:  # pycocotools raises many kinds, Exception itself too
+            mask = None
+        fits = mask is not None and mask.shape == (record.height, record.width)
+        return mask if fits else np.zeros((record.height, record.width), np.uint8)
 
     def window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
         """Draws a crop, or the whole frame, in which drawn expressions stay true.
@@ -176,7 +195,8 @@ class Batches(Dataset):
         return filled
 
     def _classes(self, small: dict[int, np.ndarray]) -> np.ndarray:
-        classes = np.zeros((self.spec.image_size, self.spec.image_size), np.uint8)
+        kind = np.uint8 if len(self.class_of) < 256 else np.int16  # ReferIt has 276 categories
+        classes = np.zeros((self.spec.image_size, self.spec.image_size), kind)
         for ann_id in sorted(small, key=lambda a: -cv2.countNonZero(small[a])):
             classes[small[ann_id] > 0] = self.class_of[self.data.annotations[ann_id].category_id]
         return classes

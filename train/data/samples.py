@@ -34,10 +34,10 @@ class BatchSpec:
     colour: float = 0.5
     typos: float = 0.03
     rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
-    rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
     # Each photo of a step has its own source of chance, so that a process of several prepares its own photos only;
     # False: one source for all in turn, as in the first runs.
     chance_per_photo: bool = False
+    by_expression: bool = False  # all expressions of the split are equally likely, instead of all its photos
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Sampler:
             raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {spec.photos}")
         several = np.array([len({r.ann_ids for r in self.refs.get(i, ()) if r.ann_ids}) >= 2 for i in self.ids])
         weights = np.where(several, spec.several_weight, 1.0)
+        if spec.by_expression:
+            weights *= [sum(len(r.sentences) for r in self.refs.get(i, ())) for i in self.ids]
         self.weights = weights / weights.sum()
         self.subjects = clear_subjects(data, self.ids)
         share = float(self.weights[np.isin(self.ids, list(self.subjects))].sum())
@@ -110,7 +112,10 @@ class Sampler:
         return samples
 
     def _written(self, image_id: int, rng: np.random.Generator) -> list[Sample]:
-        """All written expressions of a photo, to be taken from the end: one of each object, then one more of each."""
+        """All written expressions of a photo, to be taken from the end: one of each object, then one more of each.
+
+        With `by_expression` in any order.
+        """
         refs = self.refs.get(image_id, [])
         orders = [rng.permutation(len(r.sentences)) for r in refs]
         queue: list[Sample] = []
@@ -118,6 +123,8 @@ class Sampler:
             for i in (int(i) for i in rng.permutation(len(refs)) if turn < len(orders[i])):
                 sentence = refs[i].sentences[orders[i][turn]]
                 queue.append(Sample(sentence.sent, refs[i].ann_ids, "written" if refs[i].ann_ids else "absent"))
+        if self.spec.by_expression:
+            return [queue[i] for i in rng.permutation(len(queue))]
         return queue[::-1]
 
     def absent(self, image_id: int, rng: np.random.Generator) -> Sample:
