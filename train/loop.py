@@ -51,18 +51,18 @@ class Run:
         photos = len({ref.image_id for ref in data.refs_of("train")})
         self.damage = Damage(folder if team.first else None, photos)
 
-    def start(self, embeddings: Path | None, init: str | None) -> None:
+    def start(self, embeddings: Path | None, init: str | None, backbone: str | None = None) -> None:
         """Gives the new model its first weights: ImageNet, word vectors, or those of another model."""
         if init:
             start_from(self.model, load(init, "cpu").model)
         elif self.recipe.pretrained:
-            load_imagenet(self.model)
+            load_imagenet(self.model, backbone)
             first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
             self.model.eval().match_strength(first.images.float() / 255)
         if embeddings and not init:
             load_embeddings(self.model, self.tokenizer, embeddings)
         if self.team.first:
-            (self.folder / START).write_text(origin(self.recipe, embeddings, init) + "\n")
+            (self.folder / START).write_text(origin(self.recipe, embeddings, init, backbone) + "\n")
         self.learner = Learner(self.model, self.objective, self.recipe, self.team, self.folder)
 
     def resume(self) -> None:
@@ -132,6 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", metavar="MODEL", help="start from this model's weights and tokenizer")
+    parser.add_argument("--backbone", metavar="FILE_OR_HUB_ID", help="ImageNet weights of the encoder (torchvision names)")
     parser.add_argument("--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the recipe's")
@@ -172,7 +173,7 @@ def execute(args: argparse.Namespace, recipe: Recipe, folder: Path, team: Team) 
     if args.resume:
         run.resume()
     else:
-        run.start(args.embeddings, args.init)
+        run.start(args.embeddings, args.init, args.backbone)
     finished = run.train(words, min(args.stop or recipe.steps, recipe.steps), args.workers)
     if team.first:
         print(f"{folder}: step {run.learner.steps} of {recipe.steps}")

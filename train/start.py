@@ -11,27 +11,37 @@ from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER, WORDS, load
 from train.convert_efficientnet import load_efficientnet_lite2
+from train.load_torchvision import load_torchvision
 from train.recipes import Recipe
 from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
 
 
-def origin(recipe: Recipe, embeddings: Path | None, init: str | None) -> str:
+def origin(recipe: Recipe, embeddings: Path | None, init: str | None, backbone: str | None = None) -> str:
     """What a run starts from, in words for the model card."""
     if init:
         return f"the weights of `{Path(init).name}`"
     encoder = f"ImageNet weights of {recipe.model.encoder}" if recipe.pretrained else "random weights"
+    encoder += f" (`{Path(backbone).name}`)" if backbone and recipe.pretrained else ""
     return f"{encoder} and word vectors of `{embeddings.name}`" if embeddings else encoder
 
 
-def load_imagenet(model: CEFNet) -> None:
+def load_imagenet(model: CEFNet, backbone: str | None = None) -> None:
     """Public ImageNet weights for the encoder.
 
+    Args:
+        model: whose encoder gets them.
+        backbone: a file or Hub id with the encoder's tensors (see `load_torchvision`); None: those of
+            EfficientNet-Lite2, which a package holds.
+
     Raises:
-        ValueError: none are known for this encoder, or they are not installed.
+        ValueError: none are known for this encoder, they are not installed, or the file is of another encoder.
     """
+    if backbone:
+        load_torchvision(model.encoder, backbone)
+        return
     if model.config.encoder != "efficientnet_lite2":
         raise ValueError(f"no public ImageNet weights are built in for {model.config.encoder}: "
-                         "use --init, or --set pretrained=False")  # fmt: skip
+                         "use --backbone FILE_OR_HUB_ID or --init, or --set pretrained=False")  # fmt: skip
     load_efficientnet_lite2(model.encoder)
 
 
