@@ -1,6 +1,7 @@
 """Batches hold what the spec says, words and masks agree after augmentation, and a step never changes."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,3 +232,15 @@ def test_strangers_never_share_a_photo(data: ReferData) -> None:
     for here in sets:
         strange = set(companions.strangers(here, limit=0.0).tolist())
         assert strange == {c for c in CATEGORIES if not any(c in s and s & here for s in sets)}
+
+
+def test_by_expression_every_expression_is_as_likely(data: ReferData) -> None:
+    spec = replace(PLAIN, photos=1, expressions=1, several_weight=1.0, by_expression=True)
+    sampler, rng = Sampler(data, spec, "train"), np.random.default_rng(0)
+    refs = data.refs_of("train")
+    of_photo = {i: sum(len(r.sentences) for r in refs if r.image_id == i) for i in sampler.ids}
+    assert np.allclose(sampler.weights, [of_photo[i] / sum(of_photo.values()) for i in sampler.ids])
+    image_id = max(of_photo, key=lambda i: of_photo[i])
+    drawn = Counter((s.text, s.ann_ids) for _ in range(3000) for s in sampler.draw(image_id, rng))
+    assert len(drawn) == of_photo[image_id]
+    assert max(drawn.values()) < 1.4 * min(drawn.values())

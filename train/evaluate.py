@@ -17,7 +17,7 @@ from train.measure import measure, measure_shared, own_device, write_results
 from train.metrics import BINS
 from train.presence import calibrate, decide
 from train.queries import queries, shuffled
-from train.report import report, table
+from train.report import data_name, report, table
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
     from cefnet.predictor import Predictor
@@ -52,7 +52,7 @@ def evaluate(
         progress: Whether to show a progress bar.
 
     Returns:
-        JSON-ready numbers: those of `train.metrics.summarise`, and `model`, `data` (the folder's name), `split`,
+        JSON-ready numbers: those of `train.metrics.summarise`, and `model`, `data` (its name), `split`,
         `protocol`, `shuffled`.
 
     Raises:
@@ -62,7 +62,7 @@ def evaluate(
     records = measure(
         ask(predictor, data, protocol), data, shuffled(photos, seed) if shuffle else photos, progress
     )
-    return report(records, model, split, protocol, shuffle, bins, data.folder.resolve().name)
+    return report(records, model, split, protocol, shuffle, bins, data_name(data.folder))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,8 +125,8 @@ def main(args: argparse.Namespace) -> None:
         return
     if args.presence_threshold is not None:
         records = decide(records, args.presence_threshold)
-    name = args.data.resolve().name
-    numbers = report(records, args.model, args.split, args.protocol, args.shuffle_expressions, args.bins, name)
+    about = (args.model, args.split, args.protocol, args.shuffle_expressions, args.bins, data_name(args.data))
+    numbers = report(records, *about)
     print(table(numbers))
     if args.calibrate:
         numbers["calibration"] = calibrate(records)

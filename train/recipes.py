@@ -20,10 +20,10 @@ from train.recipe import Recipe, change
 
 __all__ = ["RECIPES", "Recipe", "change", "find"]
 
-# As the paper: one expression of each photo, nothing generated, nothing augmented.
+# As the paper: a step draws from all expressions alike, each with its photo; nothing generated, nothing augmented.
 PLAIN = BatchSpec(
     image_size=320, expressions=1, several_weight=1.0, generated=0.0, absent=0.0, captions=0.0, flip=0.0, crop=0.0,
-    colour=0.0, typos=0.0,
+    colour=0.0, typos=0.0, chance_per_photo=True, by_expression=True,
 )  # fmt: skip
 CPU_HOURS = "1.5 hours on 2 cores of an AMD EPYC (8 expressions a second measured at 160 px)"
 

@@ -1,6 +1,8 @@
 """The numbers of one evaluation: as JSON and for reading."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from train.metrics import THRESHOLDS, Record, summarise
@@ -15,9 +17,16 @@ def report(
     bins: str = "unc",
     data: str = "",
 ) -> dict[str, Any]:
-    """The numbers of some records with what they are of, JSON-ready; `data` is the name of the data folder."""
+    """The numbers of some records with what they are of, JSON-ready; `data` is the data's name."""
     about = {"model": model, "data": data, "split": split, "protocol": protocol, "shuffled": shuffle}
     return {**summarise(records, bins), **about}
+
+
+def data_name(folder: Path) -> str:
+    """The official data set that `python -m train prepare` made a folder of, else the folder's own name."""
+    about = folder / "dataset.json"
+    name = json.loads(about.read_text(encoding="utf-8")).get("name") if about.is_file() else None
+    return name if name and name != "coco" else folder.resolve().name  # coco: anyone's own photos and masks
 
 
 def table(numbers: dict[str, Any]) -> str:
