@@ -5,11 +5,15 @@ import re
 import shlex
 from argparse import ArgumentParser
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from cefnet.config import ABLATION, PRESETS
+from tests.photoref_fixture import make_photoref
 from train import loop, paper, recipes
+from train.__main__ import main
+from train.checkpoint import load_checkpoint
 from train.optim import learning_rate
 from train.recipes import RECIPES, find
 
@@ -79,3 +83,20 @@ def test_the_command_lists_recipes_and_shows_one(capsys: pytest.CaptureFixture[s
     text, _, values = capsys.readouterr().out.partition("\n\n{")
     assert "Command: python -m train run paper-unc+-vcm" in text
     assert json.loads("{" + values)["learning_rate"] == 7.5e-4
+
+
+@pytest.mark.parametrize("name", ["paper-unc-vcm", "authors-gref-acm"])
+def test_the_papers_recipes_run(name: str, tmp_path: Path) -> None:
+    """With a small model of the same kind; SGD without clipping and average are used by no other test."""
+    changes = [
+        "model.encoder=resnet18", "model.width=8", "model.word_width=8", "model.text_width=8",
+        "model.decoder_widths=(8,8,8,8,8)", "model.image_size=64", "model.vocabulary=400", "sizes=((0.0,64),)",
+        "data.photos=3", "pretrained=False",
+    ]  # fmt: skip
+    data, out = make_photoref(tmp_path / "data"), tmp_path / "run"
+    words = [word for change in changes for word in ("--set", change)]
+    common = ["--data", str(data), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    assert main(["run", name, *common, "--steps", "3", "--stop", "2", *words]) == 0
+    checkpoint = load_checkpoint(out)
+    assert checkpoint["step"] == 2 and checkpoint["average"] == {}
+    assert {group["momentum"] for group in checkpoint["optimiser"]["param_groups"]} == {0.9}
