@@ -71,7 +71,8 @@ def prepare(args: argparse.Namespace) -> None:
         counts = official.by_split(parts[-1].refs)
         if args.check:
             print(official.table(str(source), counts, official.count(parts[-1].refs)) + "\n")
-            problems += [f"{source}: {difference}" for difference in official.differences(str(source), counts)]
+            if wrong := official.differences(str(source), counts):
+                problems.append(f"{source} is not as the public file: {', '.join(wrong)}")
     tables = _joined(parts, args.as_published) if args.dataset == "joint" else parts[0]
     places = find_photos(args.images, [i["file_name"] for i in tables.images])
     missing = [i["file_name"] for i in tables.images if i["file_name"] not in places]

@@ -1,7 +1,7 @@
 """The public data sets by their names, and the numbers that their files must show."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -88,32 +88,28 @@ def by_split(refs: Iterable[Mapping]) -> dict[str, Count]:
 
 def differences(source: str, found: Mapping[str, Count]) -> list[str]:
     """What differs from the public file, in words; empty if nothing does or no counts are known."""
-    wrong = []
-    for split, expected in PUBLIC.get(source, {}).items():
-        there = asdict(found.get(split, Count(0, 0, 0)))
-        for what, number in asdict(expected).items():
-            if there[what] != number:
-                wrong.append(f"{split} has {there[what]:,} {what}, the public file {number:,}")
-    extra = sorted(set(found) - set(PUBLIC[source])) if source in PUBLIC else []
-    wrong += [f"{split} is not in the public file" for split in extra]
+    public = PUBLIC.get(source, dict(found))
+    wrong = [split for split in public | dict(found) if found.get(split) != public.get(split)]
     whole = sum(c.expressions for c in found.values())
-    if source in PUBLIC_EXPRESSIONS and whole != PUBLIC_EXPRESSIONS[source]:
-        wrong.append(f"there are {whole:,} expressions, in the public file {PUBLIC_EXPRESSIONS[source]:,}")
+    if whole != PUBLIC_EXPRESSIONS.get(source, whole):
+        wrong.append(f"{whole:,} expressions instead of {PUBLIC_EXPRESSIONS[source]:,}")
     return wrong
 
 
 def table(source: str, found: Mapping[str, Count], whole: Count) -> str:
-    """The counts for reading, with those of the public file and what the paper states."""
+    """The counts for reading, beside those of the public file, and what the paper states for the whole."""
     public = PUBLIC.get(source, {})
-    lines = [f"{source:18}{'expressions':>12}{'objects':>10}{'photos':>10}"]
-    for split, there in found.items():
-        verdict = "" if split not in public else "  as public" if there == public[split] else "  differs"
-        lines.append(_row(split, there) + verdict)
-    lines.append(_row("whole", whole))
+    columns = "".join(f"{what:>13}" for what in ("expressions", "objects", "photos"))
+    lines = [f"{source:18}{columns}   {'public file' if public else ''}".rstrip()]
+    for split in dict(found) | public:
+        there, expected = found.get(split, Count(0, 0, 0)), public.get(split)
+        same = "" if expected is None else "the same" if there == expected else f"differs:{_cells(expected)}"
+        lines.append(f"{split:18}{_cells(there)}   {same}".rstrip())
+    lines.append(f"{'whole':18}{_cells(whole)}")
     if source in PAPER:
-        lines.append(_row("the paper", PAPER[source]))
+        lines.append(f"{'as in the paper':18}{_cells(PAPER[source])}")
     return "\n".join(lines)
 
 
-def _row(name: str, c: Count) -> str:
-    return f"{name:18}{c.expressions:>12,}{c.refs:>10,}{c.photos:>10,}"
+def _cells(c: Count) -> str:
+    return f"{c.expressions:>13,}{c.refs:>13,}{c.photos:>13,}"

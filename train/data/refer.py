@@ -38,7 +38,7 @@ def read_official(root: Path, source: Source) -> Tables:
         source: which data set, and which of its splits.
 
     Returns:
-        All refs, with the photos that they are about and all annotations of those.
+        All refs, photos and annotations; empty expressions too.
 
     Raises:
         ValueError: a file is missing, damaged, no plain data, or the files contradict each other; says which.
@@ -49,22 +49,19 @@ def read_official(root: Path, source: Source) -> Tables:
     records = load_plain(path) if path.suffix == ".p" else _json(path)
     if not isinstance(records, list) or not records:
         raise ValueError(f"{path} holds no list of refs")
-    ann_ids = _numbers([a["id"] for a in instances["annotations"]])
+    where = str(folder / "instances.json")
+    numbers = _read(_numbers, instances["annotations"], where)
+    annotations = {
+        a["id"]: _read(_annotation, a, f"{where}, annotation {a['id']}", numbers) for a in instances["annotations"]
+    }
     refs: list[dict] = []
     for place, record in enumerate(records):
-        refs += _read(_refs, record, f"{path}, ref {place}", ann_ids)
-    used = {r["image_id"] for r in refs}
-    where = str(folder / "instances.json")
-    images = [_read(_image, i, f"{where}, photo {i['id']}") for i in instances["images"] if i["id"] in used]
-    if missing := used - {i["id"] for i in images}:
+        refs += _read(_refs, record, f"{path}, ref {place}", annotations)
+    images = [_read(_image, i, f"{where}, photo {place}") for place, i in enumerate(instances["images"])]
+    if missing := {r["image_id"] for r in refs} - {i["id"] for i in images}:
         raise ValueError(f"{path} is about photo {min(missing)}, which is not in {where}")
-    annotations = [
-        _read(_annotation, a, f"{where}, annotation {a['id']}", ann_ids)
-        for a in instances["annotations"]
-        if a["image_id"] in used
-    ]
     categories = [{"id": int(c["id"]), "name": str(c["name"])} for c in instances["categories"]]
-    return Tables(categories, images, annotations, _without_crowds(_numbered(refs), annotations))
+    return Tables(categories, images, list(annotations.values()), _numbered(refs))
 
 
 def _refs_file(folder: Path, split_by: str) -> Path:
@@ -101,23 +98,26 @@ def _read(convert: Callable, record: Any, where: str, *more: Any) -> Any:
         raise ValueError(f"{where}: not as in the official files: {reason}") from error
 
 
-def _numbers(ids: Sequence[int | str]) -> dict[int | str, int]:
-    """Annotation ids as numbers: as they are, or counted where they are strings."""
-    whole = all(isinstance(i, int) for i in ids)
-    return {i: i if whole else place for place, i in enumerate(ids, start=1)}
+def _numbers(annotations: Sequence[dict]) -> dict[int | str, int]:
+    """Numbers for annotations by their ids: as they are, or counted where they are strings."""
+    whole = all(isinstance(a["id"], int) for a in annotations)
+    return {a["id"]: a["id"] if whole else place for place, a in enumerate(annotations, start=1)}
 
 
-def _refs(record: dict, ann_ids: dict[int | str, int]) -> list[dict]:
+def _refs(record: dict, annotations: dict[int | str, dict]) -> list[dict]:
     """One official ref as ours; one for each test set that it is in."""
     named = record["ann_id"] if isinstance(record["ann_id"], list) else [record["ann_id"]]
     if not all(isinstance(a, int | str) for a in named):
         raise TypeError("ann_id is neither number nor string")
-    if unknown := [a for a in named if a != -1 and a not in ann_ids]:
+    if unknown := [a for a in named if a != -1 and a not in annotations]:
         raise ValueError(f"annotation {unknown[0]} is not in instances.json")
-    meant = [ann_ids[a] for a in named if a != -1]
-    category = record["category_id"]
+    meant = [annotations[a] for a in named if a != -1]
+    meant = [a for a in meant if not a["iscrowd"]] or meant  # as gRefCOCO's own reader does
     ref = {"ref_id": int(record["ref_id"]), "image_id": int(record["image_id"])}
-    ref |= {"ann_id": meant[0], "category_id": int(_only(category))} if len(meant) == 1 else {"ann_ids": meant}
+    if len(meant) == 1:
+        ref |= {"ann_id": meant[0]["id"], "category_id": meant[0]["category_id"]}
+    else:
+        ref |= {"ann_ids": [a["id"] for a in meant]}
     sentences = [{"sent_id": int(s["sent_id"]), "sent": _text(s["sent"])} for s in record["sentences"]]
     return [ref | {"split": split, "sentences": sentences} for split in _splits(_text(record["split"]))]
 
@@ -126,10 +126,6 @@ def _splits(split: str) -> list[str]:
     """Test sets share refs in ReferIt's unc split: "testAB" stands for testA and testB."""
     letters = split.removeprefix("test") if split.startswith("test") else ""
     return [f"test{letter}" for letter in letters] if len(letters) > 1 and letters.isupper() else [split]
-
-
-def _only(value: Any) -> Any:
-    return value[0] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:
@@ -150,8 +146,8 @@ def _image(i: dict) -> dict:
     return {"id": int(i["id"]), "file_name": _text(i["file_name"])} | size | ({"url": _text(url)} if url else {})
 
 
-def _annotation(a: dict, ann_ids: dict[int | str, int]) -> dict:
-    ids = {"id": ann_ids[a["id"]], "image_id": int(a["image_id"]), "category_id": int(a["category_id"])}
+def _annotation(a: dict, numbers: dict[int | str, int]) -> dict:
+    ids = {"id": numbers[a["id"]], "image_id": int(a["image_id"]), "category_id": int(a["category_id"])}
     segmentation = a["segmentation"]
     if isinstance(segmentation, list) and isinstance(segmentation[0], dict):  # ReferIt
         rle = coco_mask.merge(segmentation)
@@ -161,15 +157,6 @@ def _annotation(a: dict, ann_ids: dict[int | str, int]) -> dict:
     box = [float(v) for v in a["bbox"]]
     about = {"iscrowd": int(a.get("iscrowd", 0)), "area": float(a["area"]), "bbox": box}
     return ids | about | {"segmentation": segmentation}
-
-
-def _without_crowds(refs: list[dict], annotations: Iterable[dict]) -> list[dict]:
-    """gRefCOCO's own reader passes over crowds among several objects; so do we."""
-    crowds = {a["id"] for a in annotations if a["iscrowd"]}
-    return [
-        r | {"ann_ids": [a for a in r["ann_ids"] if a not in crowds] or r["ann_ids"]} if "ann_ids" in r else r
-        for r in refs
-    ]
 
 
 def keep(tables: Tables, photos: Collection[int]) -> Tables:
