@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", metavar="MODEL", help="start from this model's weights and tokenizer")
-    parser.add_argument("--backbone", metavar="FILE_OR_HUB_ID", help="ImageNet weights of the encoder (torchvision names)")
+    parser.add_argument("--backbone", metavar="FILE_OR_HUB_ID", help="ImageNet weights, torchvision names")
     parser.add_argument("--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the recipe's")

@@ -109,7 +109,7 @@ def replay(path: Path, device: torch.device) -> bool:
     forward, parts, shares, about = read(path, device)
     modules: list[str] = []
     first_not_finite(forward, modules)
-    weights = [name for name, value in forward.state_dict().items() if not value.isfinite().all()]
+    weights = [name for name, value in forward.named_parameters() if not value.isfinite().all()]
     total = 0.0
     for part, share in zip(parts, shares, strict=True):
         terms = forward(part, share)

@@ -1,0 +1,216 @@
+"""Runs that go wrong: damaged photos, SIGTERM, a full disk, losses that are not finite, two runs in one folder."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from photoref_fixture import make_photoref
+
+from cefnet.config import ModelConfig
+from cefnet.text import Tokenizer
+from train import damage, recipes
+from train.__main__ import main
+from train.checkpoint import check_same_recipe, load_checkpoint, only_one, save_checkpoint
+from train.damage import Damage
+from train.data.batches import Batches
+from train.data.reader import Damaged, ReferData
+from train.data.samples import BatchSpec
+from train.learner import Learner
+from train.recipe import Recipe
+from train.runlog import read_log
+
+SPEC = BatchSpec(image_size=32, photos=3, expressions=2, absent=0.0, generated=0.0)
+PHOTO, ANNOTATED = 11, 13  # images of `broken`: not a picture, and one whose masks are empty
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photoref(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_photoref(tmp_path_factory.mktemp("broken"), layout="folder")
+    (folder / "photos" / f"photo_{PHOTO - 10:03d}.webp").write_bytes(b"not a picture")
+    tables = json.loads((folder / "instances.json").read_text())
+    for annotation in tables["annotations"]:
+        if annotation["image_id"] == ANNOTATED:
+            annotation["segmentation"] = []
+    (folder / "instances.json").write_text(json.dumps(tables))
+    return folder
+
+
+def train(data: Path, out: Path, *more: str) -> int:
+    command = ["run", "smoke", "--data", str(data), "--out", str(out), "--workers", "0", "--device", "cpu"]
+    return main([*command, "--set", "model.vocabulary=400", "--steps", "4", *more])
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_damaged_photos_are_named_and_replaced_alike_everywhere(own: bool, broken: Path, tiny_tokenizer: Path) -> None:
+    data, tokenizer = ReferData.open(broken), Tokenizer.from_file(tiny_tokenizer)
+    spec = replace(SPEC, chance_per_photo=own)
+    whole = Batches(data, tokenizer, spec, seed=0)
+    shares = [Batches(data, tokenizer, spec, seed=0, places=places) for places in (range(1), range(1, 3))]
+    named = set()
+    for step in range(12):
+        batch, parts = whole[step], [share[step] for share in shares]
+        used = {image_id for image_id, _ in batch.sample_ids}
+        assert used.isdisjoint({PHOTO, ANNOTATED}) and len(batch.images) == 3
+        assert parts[0].sample_ids + parts[1].sample_ids == batch.sample_ids
+        assert torch.equal(torch.cat([part.images for part in parts]), batch.images)
+        named.update(batch.skipped)
+    assert any("photo_001.webp can't be decoded" in text for text in named)
+    assert any("of photo photo_003.webp: its mask is empty" in text for text in named)
+    assert all("photo_001" in text or "photo_003" in text for text in named)
+
+
+def test_data_without_any_sound_photo_is_refused(tmp_path: Path, tiny_tokenizer: Path) -> None:
+    folder = make_photoref(tmp_path, layout="folder")
+    for file in (folder / "photos").iterdir():
+        file.unlink()
+    batches = Batches(ReferData.open(folder), Tokenizer.from_file(tiny_tokenizer), SPEC, seed=0)
+    with pytest.raises(ValueError, match=r"10 photos one after the other can't be used; photo photo_\d+.webp is neit"):
+        batches[0]
+    with pytest.raises(Damaged):
+        batches.data.photo(10)
+
+
+def test_more_than_one_percent_is_too_much(tmp_path: Path) -> None:
+    found = Damage(tmp_path, 200, ["photo a"])
+    found.add(["photo a"])
+    found.add(["photo b"])
+    with pytest.raises(ValueError, match="3 photos or masks can't be used, more than 1% of 200 photos.*last: photo c"):
+        found.add(["photo b", "photo c"])
+    assert (tmp_path / "damaged.txt").read_text().split("\n") == ["photo a", "photo b", "photo c", ""]
+
+
+def test_a_run_counts_damage_over_its_parts(
+    broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(broken, tmp_path / "strict") == 2
+    assert "can't be used, more than 1% of 8 photos" in capsys.readouterr().err
+    monkeypatch.setattr(damage, "LIMIT", 1.0)
+    assert train(broken, tmp_path / "lax") == 0
+    found = load_checkpoint(tmp_path / "lax")["damaged"]
+    assert found == (tmp_path / "lax" / "damaged.txt").read_text().splitlines() != []
+
+
+def test_sigterm_finishes_the_step_and_saves(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Learner.step
+
+    def interrupted(self: Learner, batch: object) -> dict[str, float]:
+        if self.steps == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "step", interrupted)
+        with pytest.raises(SystemExit) as stop:
+            train(data, tmp_path / "run")
+    assert stop.value.code == 143
+    assert "ended by SIGTERM after step 2, which is saved: --resume goes on" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "run")["step"] == 2
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert train(data, tmp_path / "run", "--resume") == 0
+    assert train(data, tmp_path / "whole") == 0
+    one, other = (load_checkpoint(tmp_path / name)["model"] for name in ("run", "whole"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # no file can grow beyond it
+    try:
+        with pytest.raises(OSError, match=r"checkpoint.pt of step 2 can't be written.*the one before it"):
+            save_checkpoint(tmp_path, {"step": 2, "weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert load_checkpoint(tmp_path) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_line_cut_off_in_the_log_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,total,learning_rate\n20,1.5,0.1\n40,1.2")
+    assert read_log(tmp_path / "log.csv") == [{"step": 20, "total": 1.5, "learning_rate": 0.1}]
+
+
+def test_one_run_at_a_time_in_a_folder(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with only_one(tmp_path):
+        assert train(data, tmp_path) == 2
+    assert "another run is going on" in capsys.readouterr().err
+
+
+def test_recipes_of_earlier_versions_are_the_same_recipe(tmp_path: Path) -> None:
+    recipe = Recipe("old", ModelConfig())
+    old = asdict(recipe)
+    del old["accumulate"], old["data"]["chance_per_photo"], old["model"]["gated"]
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    check_same_recipe(tmp_path, asdict(recipe))
+    check_same_recipe(tmp_path, asdict(replace(recipe, accumulate=3)))
+    with pytest.raises(ValueError, match=r"\(data, seed differ\)"):
+        check_same_recipe(tmp_path, asdict(replace(recipe, seed=1, data=BatchSpec(chance_per_photo=True))))
+
+
+def test_a_step_that_is_not_finite_is_dumped_and_repeated(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Learner.step
+
+    def poisoned(self: Learner, batch: object) -> dict[str, float]:
+        if self.steps == 2:
+            torch.nn.init.constant_(self.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
+        return step(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Learner, "step", poisoned)
+    changes = ["--set", "accumulate=2", "--set", "checkpoint_every=2"]
+    assert train(data, tmp_path / "run", *changes) == 2
+    said = capsys.readouterr().err
+    [path] = (tmp_path / "run").glob("not-finite-*.safetensors")
+    assert "the loss is nan at step 2; samples [(" in said and f"train replay {path}" in said
+    assert load_checkpoint(tmp_path / "run")["step"] == 2
+    command = [sys.executable, "-m", "train", "replay", str(path), "--device", "cpu"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "step 2 on cpu (the run: cpu): loss nan" in done.stdout
+    assert "weights that are not finite: 1, first model.decoder.top.0.weight" in done.stdout
+    assert "outputs that are not finite" in done.stdout and "first model.decoder.top.0\n" in done.stdout
+
+
+def test_replay_repeats_a_finite_step_exactly_and_says_so(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A gradient's norm that is taken for infinite: the dump gives the run's own loss again."""
+    losses = []
+    backward = Learner.backward
+
+    def seen(self: Learner, *args: object) -> dict[str, float]:
+        losses.append(backward(self, *args)["total"])  # type: ignore[arg-type]
+        return {}
+
+    monkeypatch.setattr(Learner, "backward", seen)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(np.inf))
+    assert train(data, tmp_path) == 2
+    assert "the gradient's norm is inf at step 0" in capsys.readouterr().err
+    [path] = tmp_path.glob("not-finite-0-0.safetensors")
+    assert main(["replay", str(path), "--device", "cpu"]) == 2
+    told = capsys.readouterr()
+    assert f"loss {losses[0]:.6g}," in told.out and "all is finite on cpu" in told.err
+    path.write_bytes(b"something else")
+    assert main(["replay", str(path)]) == 2
+    assert "is not a dump of a run" in capsys.readouterr().err
+
+
+def test_recipes_refuse_more_parts_than_photos() -> None:
+    with pytest.raises(ValueError, match="accumulate is 3; it must be 1 to 2"):
+        recipes.change(recipes.find("smoke"), ["accumulate=3"])
