@@ -1,7 +1,6 @@
 """The one data layout: photos, instance masks and referring expressions in REFER/COCO files."""
 
 import json
-import tarfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from train.data.records import Absent, Annotation, ImageRecord, Ref, annotation, image_record, ref
+from train.data.shards import Place, local_shards, remote_shards
 
 
 class Damaged(ValueError):
@@ -34,7 +34,7 @@ class ReferData:
     refs: list[Ref]
     absent: list[Absent]
     captions: dict[int, tuple[str, ...]]  # image id -> captions
-    files: dict[str, tuple[Path, int, int]] = field(repr=False)  # file name -> (file, offset, bytes) in a shard
+    files: dict[str, Place] = field(repr=False)  # file name -> where it is in a shard
     photos: Path  # folder of the photos that are in no shard
 
     @classmethod
@@ -43,8 +43,9 @@ class ReferData:
 
         Args:
             folder: holds `instances.json`, `refs.json`, photos in `photos-NN.tar` shards or in `photos/`, and
-                optionally `absent.json`, `captions.json` and `dataset.json`, whose `photos` is the folder of photos
-                that lie elsewhere (relative paths are relative to the data folder).
+                optionally `absent.json`, `captions.json` and `dataset.json`, which says where photos are that lie
+                elsewhere: `photos` is their folder (relative paths are relative to the data folder), `shards` the
+                address of tar shards, such as `s3://bucket/photos-*.tar`.
 
         Raises:
             ValueError: something is missing or the files contradict each other; says what.
@@ -73,10 +74,9 @@ class ReferData:
             captions[int(c["image_id"])].append(c["caption"])
         about = _read_json(folder, "dataset.json", {})
         photos = folder / about.get("photos", "photos")
+        files = remote_shards(about["shards"], folder) if "shards" in about else local_shards(folder)
         caption_table = {i: tuple(texts) for i, texts in captions.items()}
-        return cls(
-            folder, categories, images, annotations, annotations_of, refs, absent, caption_table, _index(folder), photos
-        )
+        return cls(folder, categories, images, annotations, annotations_of, refs, absent, caption_table, files, photos)
 
     def refs_of(self, split: str) -> list[Ref]:
         """The refs of one split.
@@ -93,13 +93,10 @@ class ReferData:
         """The photo's file, undecoded."""
         name = self.images[image_id].file_name
         if name in self.files:
-            path, offset, size = self.files[name]
-            with path.open("rb") as shard:
-                shard.seek(offset)
-                return shard.read(size)
+            return self.files[name].read()
         path = self.photos / name
         if not path.is_file():
-            raise Damaged(f"photo {name} is neither in a photos-NN.tar shard nor in {self.photos}")
+            raise Damaged(f"photo {name} is neither in a tar shard nor in {self.photos}")
         return path.read_bytes()
 
     def photo(self, image_id: int) -> np.ndarray:
@@ -153,14 +150,3 @@ def _read_json(folder: Path, name: str, default: Any = None) -> Any:
             return default
         raise ValueError(f"{path} is missing: a data folder needs instances.json, refs.json and the photos")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _index(folder: Path) -> dict[str, tuple[Path, int, int]]:
-    """Where each photo lies in the tar shards, so that reading one needs no search."""
-    files = {}
-    for path in sorted(folder.glob("photos-*.tar")):
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                if member.isfile():
-                    files[member.name.removeprefix("./")] = (path, member.offset_data, member.size)
-    return files
