@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.looks import clothes, colours, name
-from train.data.places import columns, comparisons, depths, ends, orders, positions, sizes
+from train.data.places import columns, comparisons, depths, ends, first_positions, orders, positions, sizes
 from train.data.relations import fronts, holding, relations, resting
 from train.data.things import Claim, Frame, Scene, Thing
 from train.data.vocabulary import SYNONYMS, Synonyms, category_name, means
@@ -28,7 +28,7 @@ Kind = Callable[[Scene], list[Claim]]
 
 # What BatchSpec(rich=False) draws. The order is part of the stream of batches: a run resumes only if it stays.
 PLAIN: Mapping[str, Kind] = {
-    "positions": positions,
+    "positions": first_positions,
     "ends": ends,
     "orders": orders,
     "sizes": sizes,
@@ -37,6 +37,7 @@ PLAIN: Mapping[str, Kind] = {
 }
 KINDS: Mapping[str, Kind] = {
     **PLAIN,
+    "positions": positions,
     "name": name,
     "columns": columns,
     "comparisons": comparisons,

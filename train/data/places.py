@@ -14,17 +14,32 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 def positions(scene: Scene) -> list[Claim]:
     """Where in the frame: the target in the outer third (or the middle), every rival clearly outside of it."""
+    return [*_thirds(scene), *_corner(scene, strict=True)]
+
+
+def first_positions(scene: Scene) -> list[Claim]:
+    """As the first runs drew them: two small things far apart in one corner each pass for the one in that corner."""
+    return [*_thirds(scene), *_corner(scene, strict=False)]
+
+
+def _corner(scene: Scene, strict: bool) -> list[Claim]:
+    at = scene.target
+    row = "top" if at.y < 0.33 else "bottom" if at.y > 0.67 else ""
+    column = "left" if at.x < 0.33 else "right" if at.x > 0.67 else ""
+
+    def also(r: Thing) -> bool:
+        close = abs(r.x - at.x) <= 0.3 and abs(r.y - at.y) <= 0.3
+        there = all((r_at < 0.45) if t_at < 0.5 else (r_at > 0.55) for r_at, t_at in ((r.x, at.x), (r.y, at.y)))
+        return close or (strict and there)
+
+    texts = (f"{row} {column} {{}}", f"{{}} in the {row} {column} corner") if row and column else ()
+    return [Claim(text, also) for text in texts]
+
+
+def _thirds(scene: Scene) -> list[Claim]:
     at, claims = scene.target, [*_outer_third(scene, "x", "left", "right"), *_outer_third(scene, "y", "top", "bottom")]
     if abs(at.x - 0.5) < 0.1:
         claims += [Claim(f"{{}} in the {word}", lambda r: abs(r.x - 0.5) <= 0.22) for word in ("middle", "center")]
-    row = "top" if at.y < 0.33 else "bottom" if at.y > 0.67 else ""
-    column = "left" if at.x < 0.33 else "right" if at.x > 0.67 else ""
-    if row and column:
-
-        def near(r: Thing) -> bool:
-            return abs(r.x - at.x) <= 0.3 and abs(r.y - at.y) <= 0.3
-
-        claims += [Claim(f"{row} {column} {{}}", near), Claim(f"{{}} in the {row} {column} corner", near)]
     return claims
 
 
@@ -126,7 +141,7 @@ def depths(scene: Scene) -> list[Claim]:
     near = ["closest {}", "nearest {}", "{} in front", "{} closest to the camera", *(["closer {}"] if pair else [])]
     claims = [Claim(text, lambda r: not nearer(target, r)) for text in near]
     if scene.certain:
-        far = ["farthest {}", "{} farthest away", "{} in the back"]
+        far = ["farthest {}", "{} farthest away", "{} furthest back"]
         claims += [Claim(text, lambda r: not nearer(r, target)) for text in far]
     return claims
 

@@ -93,7 +93,7 @@ def _may_hold(r: Thing, item: Thing) -> bool:
 
 
 def _may_rest(r: Thing, support: Thing) -> bool:
-    return gap(r, support) < 0.01 and r.box[3] < support.box[3] + 0.02
+    return gap(r, support) < 0.03 and r.box[3] < support.box[3] + 0.02
 
 
 def _may_front(r: Thing, anchor: Thing) -> bool:
