@@ -149,7 +149,7 @@ def plain_words(advice: str) -> Iterator[None]:
         if "DataLoader worker" in text:
             why = "a process that reads data was killed or failed (out of memory? --workers 0 needs least)"
         elif isinstance(error, dist.DistError) or "gloo" in text:
-            why = "another process of this run was killed or failed"
+            why = "another process of this run was killed, or failed as its own message says"
         else:
             raise
         raise ValueError(f"{why}; {advice}\n  ({text.splitlines()[0]})") from error

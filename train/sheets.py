@@ -84,7 +84,7 @@ def _draw(tile: Tile, width: int, lines: int, font: ImageFont.FreeTypeFont | Ima
         shares = cv2.resize(mask.astype(np.float32), (w, h), interpolation=cv2.INTER_AREA)
         small = shares > min(0.5, 0.5 * float(shares.max()))  # thin masks stay visible
         for line, thick in ((INK, 4), (colour, 2)):  # a dark rim: visible on any ground
-            picture = outline(picture, small, line, thick)
+            picture = outline(picture.astype(np.uint8), small, line, thick)
     y, x = (high - h) // 2, (width - w) // 2
     canvas[y : y + h, x : x + w] = picture
     page = Image.fromarray(canvas)

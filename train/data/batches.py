@@ -86,7 +86,8 @@ class Batches(Dataset):
         """This process's photos of a step, and what could not be used."""
         rng = np.random.default_rng((self.seed, step))
         image_ids = self.sampler.photos(rng)
-        views, skipped = [], []
+        views: list[_View] = []
+        skipped: list[str] = []
         for place in range(self.places.stop):
             if self.spec.chance_per_photo:
                 if place not in self.places:
@@ -145,12 +146,12 @@ class Batches(Dataset):
         """H x W uint8, 0 or 1; all 0 if it can't be read."""
         annotation = self.data.annotations[ann_id]
         record = self.data.images[annotation.image_id]
+        nothing = np.zeros((record.height, record.width), np.uint8)
         try:
             mask = decode_mask(annotation.segmentation, record.height, record.width)
         except Exception:  # pycocotools raises many kinds, Exception itself too
-            mask = None
-        fits = mask is not None and mask.shape == (record.height, record.width)
-        return mask if fits else np.zeros((record.height, record.width), np.uint8)
+            return nothing
+        return mask if mask.shape == nothing.shape else nothing
 
     def window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
         """Draws a crop, or the whole frame, in which drawn expressions stay true.

@@ -170,11 +170,10 @@ class Writer(Dataset):
         if not here:
             return []
         names = {self.data.categories[c] for c in here}
-        strange = self.data.categories.values()
-        if not all(t.certain for t in frame.things):  # more is there than is annotated
-            strange = (self.data.categories[c] for c in self.companions.strangers(here))
-        missing = self.verified.get(image_id, tuple(strange))
-        missing = sorted(m for m in set(missing) if not any(means(m, n, self.synonyms) for n in names))
+        likely = not all(t.certain for t in frame.things)  # more is there than is annotated
+        strangers = self.companions.strangers(here).tolist() if likely else self.data.categories
+        strange = self.verified.get(image_id) or [self.data.categories[c] for c in strangers]
+        missing = sorted(m for m in set(strange) if not any(means(m, n, self.synonyms) for n in names))
         texts = [tell_absent(frame, missing, rng, crowds, self.synonyms) for _ in range(self.spec.absent)]
         return [self._typed(t, rng) for t in dict.fromkeys(texts) if t]
 
