@@ -1,6 +1,6 @@
 """Photos in tar shards, on this machine or in an object store: where each one lies, so that reading it needs no search.
 
-Any address that fsspec reads will do: a path, `s3://bucket/photos-*.tar`, `gs://...`, `https://...`. A photo is one
+Any address that fsspec reads will do: a path, `s3://bucket/photos-*.tar`, `gs://...`. A photo is one
 range request for its bytes alone, made by whichever process wants it; nothing is unpacked or copied.
 """
 
