@@ -19,7 +19,7 @@ from train.data.things import Frame, Thing, thing
 from train.data.vocabulary import PEOPLE, SYNONYMS, category_name, means
 
 _SIDE = 400  # pixels of the longer side of the frame that is measured
-_WORDS = frozenset(w for ws in (COLOURS, PEOPLE, SYNONYMS, *SYNONYMS.values()) for w in " ".join(ws).split())
+_WORDS = frozenset(w for ws in (COLOURS, PEOPLE, SYNONYMS, *SYNONYMS.values(), ("back",)) for w in " ".join(ws).split())
 
 
 @dataclass(frozen=True)
