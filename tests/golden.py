@@ -29,7 +29,8 @@ def answers(name: str) -> list[dict[str, Any]]:
     for photo, expression in QUESTIONS:
         result = predictor.segment(predictor.encode(ROOT / "app" / "examples" / photo), expression)
         grid = cv2.resize(result.probability, (8, 8), interpolation=cv2.INTER_AREA)
-        out.append({"photo": photo, "expression": expression, "score": result.score, "grid": np.round(grid, 4).tolist()})
+        about = {"photo": photo, "expression": expression, "score": result.score}
+        out.append({**about, "grid": np.round(grid, 4).tolist()})
     return out
 
 
