@@ -25,6 +25,7 @@ PLAIN = BatchSpec(
     image_size=320, expressions=1, several_weight=1.0, generated=0.0, absent=0.0, captions=0.0, flip=0.0, crop=0.0,
     colour=0.0, typos=0.0, chance_per_photo=True, by_expression=True,
 )  # fmt: skip
+SLOW = "On 2 cores of an AMD EPYC paper-unc-acm trains on one expression in 4 seconds: too slow."
 CPU_HOURS = "75 minutes on 2 cores of an AMD EPYC (9 expressions a second at 160 px, 5 at 224 px)"
 
 
@@ -150,7 +151,7 @@ def _published(family: Callable[[str, str], Recipe], title: str, backbone: str) 
             scores = published(attention, None if dataset == "joint" else dataset, dataset == "joint")
             members.append(_member(
                 recipe, f"{title}, {attention.upper()}, on {dataset}.", f"--data data/{dataset} {start}",
-                f"{recipe.steps:,} steps of {recipe.data.photos} expressions; not measured here.",
+                f"{recipe.steps:,} steps of {recipe.data.photos} expressions; on a GPU not measured here. {SLOW}",
                 "overall IoU, the paper's: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
                 + "; not measured here.",
             ))  # fmt: skip
