@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 from collections.abc import Iterator
@@ -115,7 +116,9 @@ def join(device: str) -> Iterator[Team]:
     dist.init_process_group("nccl" if picked.type == "cuda" else "gloo")
     try:
         yield Team(picked, rank, size)
+        dist.barrier()  # the first process keeps the store that the others still talk to
     finally:
+        gc.collect()  # what DistributedDataParallel left holds the group's threads: before the group goes
         dist.destroy_process_group()
 
 
