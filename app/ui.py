@@ -144,20 +144,18 @@ def answering(service: Service) -> tuple[list[Panel], gr.Slider]:
                         download = gr.DownloadButton("Download mask (PNG)", size="sm", elem_id=f"download-{name}")
                         parts[name] += [card, image, download]
             threshold = threshold_slider(service)
-        with gr.Tab("Boundary"):
-            gr.HTML("Where each network sees the outline of what you mean.", elem_classes="hint")
-            with gr.Row():
-                for name in names:
-                    with gr.Column(min_width=240):
-                        gr.HTML(views.heading(name))
-                        parts[name].append(picture(f"boundary-{name}"))
-        with gr.Tab("Words"):
-            gr.HTML("Which places listen to which word: the brighter, the more.", elem_classes="hint")
-            with gr.Row():
-                for name in names:
-                    with gr.Column(min_width=240):
-                        gr.HTML(views.heading(name))
-                        parts[name].append(pictures(f"words-{name}"))
+        explained = (
+            ("Boundary", "Where each network sees the outline of what you mean.", picture),
+            ("Words", "Which places listen to which word: the brighter, the more.", pictures),
+        )
+        for tab, hint, show in explained:
+            with gr.Tab(tab):
+                gr.HTML(hint, elem_classes="hint")
+                with gr.Row():
+                    for name in names:
+                        with gr.Column(min_width=240):
+                            gr.HTML(views.heading(name))
+                            parts[name].append(show(f"{tab.lower()}-{name}"))
     return [Panel(*of_one) for of_one in parts.values()], threshold
 
 

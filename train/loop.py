@@ -57,8 +57,9 @@ class Run:
             start_from(self.model, load(init, "cpu").model)
         elif self.recipe.pretrained:
             load_imagenet(self.model, backbone)
-            first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
-            self.model.eval().match_strength(first.images.float() / 255)
+            if self.recipe.model.normalisation == "batch":  # with l2, E and F are of unit length anyway
+                first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
+                self.model.eval().match_strength(first.images.float() / 255)
         if embeddings and not init:
             load_embeddings(self.model, self.tokenizer, embeddings)
         if self.team.first:
