@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 from collections.abc import Iterator
@@ -118,7 +117,6 @@ def join(device: str) -> Iterator[Team]:
         yield Team(picked, rank, size)
         dist.barrier()  # the first process keeps the store that the others still talk to
     finally:
-        gc.collect()  # what DistributedDataParallel left holds the group's threads: before the group goes
         dist.destroy_process_group()
 
 
