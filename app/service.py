@@ -1,4 +1,4 @@
-"""The models in memory, and what one question about one photo leaves behind."""
+"""The models in memory, and what one browser tab's questions leave behind."""
 
 from __future__ import annotations
 
@@ -8,74 +8,134 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from cefnet.photos import read_photo
 from cefnet.predictor import Photo, Predictor
+from cefnet.result import Result
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MODELS = {"cefnet-vcm": "cefnet-vcm", "cefnet-acm": "cefnet-acm"}
 SHOWN_SIDE = 1024  # pixels of the longer side of what is shown; downloads have the photo's own size
-REMEMBERED_PHOTOS = 4
+MOST_EXPRESSIONS = 8  # in one question: as many as there are colours that can be told apart
+REMEMBERED_BYTES = 64 * 2**20  # of photo features, a browser tab
+REMEMBERED_ANSWERS = 12  # a browser tab
 
 
 @dataclass(frozen=True)
-class KeptMask:
-    """All that redrawing one model's mask takes: it stays with the browser tab.
+class Picture:
+    """The photo of a question.
 
     Attributes:
-        model: Name of the model.
-        grid: h x w float32 in 0..1, the probability at the network's own resolution.
-        score: 0..1, how sure the model is that the thing is there at all.
-        presence_threshold: The score from which it counts as present.
-        seconds: What this question took, the photo's encoding included where it was new.
+        pixels: h x w x 3 uint8 RGB, at most `SHOWN_SIDE` long: what is shown.
+        size: Height and width of the photo itself, in pixels.
+        digest: SHA-256 of the photo's own pixels.
+        path: The file it came from, which may be gone by now.
     """
 
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    digest: str
+    path: str | None = None
+
+    def full(self) -> NDArray[np.uint8]:
+        """The photo's own pixels, H x W x 3 uint8; those of `pixels` where its file is gone."""
+        if self.path is not None and self.pixels.shape[:2] != self.size:
+            try:
+                return read_photo(Path(self.path).read_bytes())
+            except (OSError, ValueError):
+                log.info("the file of a photo is gone")
+        return self.pixels
+
+
+def picture_from(source: str | Path | NDArray[np.uint8]) -> Picture:
+    """The picture of a file, or of H x W x 3 uint8 pixels.
+
+    Raises:
+        ValueError: As `cefnet.photos.read_photo`.
+    """
+    path = None if isinstance(source, np.ndarray) else str(source)
+    pixels = read_photo(source if path is None else Path(path).read_bytes())
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return Picture(fit(pixels, SHOWN_SIDE), pixels.shape[:2], digest.hexdigest(), path)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question about one picture, answered by every model.
+
+    Attributes:
+        picture: What was asked about.
+        expressions: As typed, 1 to `MOST_EXPRESSIONS`.
+        results: Model name -> one result an expression, its maps as large as `picture.pixels`.
+        seconds: Model name -> what the question took, the photo's encoding included where it was new.
+    """
+
+    picture: Picture
+    expressions: tuple[str, ...]
+    results: Mapping[str, tuple[Result, ...]]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the views explain: the expression number `index` of an answer, by one model, at a mask threshold."""
+
+    answer: Answer
     model: str
-    grid: NDArray[np.float32]
-    score: float
-    presence_threshold: float
-    seconds: float
+    index: int
+    threshold: float
 
     @property
-    def present(self) -> bool:
-        return self.score >= self.presence_threshold
+    def result(self) -> Result:
+        return self.of(self.model)
 
-    def at(self, threshold: float, height: int, width: int) -> NDArray[np.bool_]:
-        """height x width bool: the mask at `threshold` (0..1), empty where nothing is `present`."""
-        if not self.present:
-            return np.zeros((height, width), bool)
-        return cv2.resize(self.grid, (width, height), interpolation=cv2.INTER_LINEAR) >= threshold
+    def of(self, model: str) -> Result:
+        """The result of another model, at the same threshold."""
+        return replace(self.answer.results[model][self.index], mask_threshold=self.threshold)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """One question, as a browser tab remembers it.
+@dataclass
+class Session:
+    """One browser tab's: features of the photos it asked about (within a bound), and its last answers, newest last."""
 
-    Attributes:
-        photo: h x w x 3 uint8, at most `SHOWN_SIDE` long.
-        size: Height and width of the photo itself, in pixels.
-        expression: As typed.
-        masks: One for each model.
-    """
+    photos: OrderedDict[tuple[str, str, int], Photo] = field(default_factory=OrderedDict)
+    answers: list[Answer] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    photo: NDArray[np.uint8]
-    size: tuple[int, int]
-    expression: str
-    masks: tuple[KeptMask, ...]
+    def photo(self, key: tuple[str, str, int]) -> Photo | None:
+        """The features of (picture's digest, model, input side), if they are still here."""
+        with self.lock:
+            if key in self.photos:
+                self.photos.move_to_end(key)
+            return self.photos.get(key)
+
+    def remember(self, key: tuple[str, str, int], photo: Photo) -> None:
+        """Keeps features; the oldest go where all take more than `REMEMBERED_BYTES`."""
+        with self.lock:
+            self.photos[key] = photo
+            while len(self.photos) > 1 and sum(map(feature_bytes, self.photos.values())) > REMEMBERED_BYTES:
+                self.photos.popitem(last=False)
+
+    def add(self, answer: Answer) -> None:
+        """Keeps an answer as the newest."""
+        with self.lock:
+            self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
 
 
-@dataclass(frozen=True)
-class Details:
-    """Drawn once, not kept; as large as `Kept.photo`: boundary (0..1) and a map for each typed word."""
-
-    boundary: NDArray[np.float32]
-    words: list[tuple[str, NDArray[np.float32]]]
+def feature_bytes(photo: Photo) -> int:
+    """What a photo's features take."""
+    parts: list[Tensor] = [photo.features.e1, photo.features.e2, photo.features.e3]
+    return sum(part.nbytes for part in parts)
 
 
 def models_from_environment() -> dict[str, str]:
@@ -90,13 +150,16 @@ def models_from_environment() -> dict[str, str]:
 
 
 class Service:
-    """Segments photos with every model that could be loaded. Safe to call from several threads."""
+    """Segments pictures with every model that could be loaded. Keeps nothing of any question itself.
+
+    Args:
+        predictors: Name -> model.
+        missing: Names of models that could not be loaded.
+    """
 
     def __init__(self, predictors: Mapping[str, Predictor], missing: tuple[str, ...] = ()) -> None:
         self.predictors = dict(predictors)
         self.missing = missing
-        self._photos: OrderedDict[tuple[str, str], Photo] = OrderedDict()
-        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, models: Mapping[str, str], device: str = "auto") -> Service:
@@ -116,40 +179,53 @@ class Service:
             raise RuntimeError(f"No model could be loaded (tried {', '.join(models)}); see the lines above.")
         return cls(predictors, tuple(missing))
 
-    def segment(self, image: NDArray[np.uint8], expression: str) -> tuple[Kept, list[Details]]:
-        """Ask every model for `expression` in `image` (H x W x 3 uint8).
+    def segment(
+        self,
+        session: Session,
+        picture: Picture,
+        model: str,
+        expressions: Sequence[str],
+        size: int | None = None,
+        explain: bool = True,
+    ) -> tuple[list[Result], float]:
+        """Asks one model for several expressions, in one batch.
+
+        Args:
+            session: Whose features of the picture are used, or kept if they are new.
+            picture: What to look at.
+            model: A name of `predictors`.
+            expressions: At least one.
+            size: Side in pixels of the square that the network sees; None: the model's own.
+            explain: Keep what word attention and co-attention need.
+
+        Returns:
+            The results, with maps as large as `picture.pixels`, and the seconds it took.
 
         Raises:
-            ValueError: if the expression or the photo cannot be used; the text is meant for the person.
+            ValueError: if an expression cannot be used; the text is meant for the person.
         """
-        shown = fit(image, SHOWN_SIDE)
-        masks, details = [], []
-        for name, predictor in self.predictors.items():
-            start = time.perf_counter()
-            photo = self._encode(name, image)
-            small = replace(photo, height=shown.shape[0], width=shown.shape[1])  # maps no larger than shown
-            result = predictor.segment(small, expression)
-            seconds = time.perf_counter() - start
-            masks.append(KeptMask(name, result.levels[0], result.score, result.presence_threshold, seconds))
-            words = result.word_attention() if predictor.config.attention != "none" else []
-            details.append(Details(result.boundary, words))
-        return Kept(shown, image.shape[:2], expression.strip(), tuple(masks)), details
+        start = time.perf_counter()
+        predictor = self.predictors[model]
+        key = picture.digest, model, size or predictor.config.image_size
+        photo = session.photo(key)
+        if photo is None:
+            photo = predictor.encode(picture.full(), size)
+            session.remember(key, photo)
+        height, width = picture.pixels.shape[:2]
+        results = predictor.segment_many(replace(photo, height=height, width=width), expressions, explain)
+        return results, time.perf_counter() - start
 
-    def _encode(self, name: str, image: NDArray[np.uint8]) -> Photo:
-        """The language-free part of `image`, remembered by content: nobody can ask for another's photo."""
-        digest = hashlib.sha256(repr(image.shape).encode())
-        digest.update(np.ascontiguousarray(image).data)
-        key = name, digest.hexdigest()
-        with self._lock:
-            if key in self._photos:
-                self._photos.move_to_end(key)
-                return self._photos[key]
-        photo = self.predictors[name].encode(image)
-        with self._lock:
-            self._photos[key] = photo
-            while len(self._photos) > REMEMBERED_PHOTOS * len(self.predictors):
-                self._photos.popitem(last=False)
-        return photo
+    def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> Answer:
+        """Asks every model for up to `MOST_EXPRESSIONS` expressions.
+
+        Raises:
+            ValueError: if an expression cannot be used; the text is meant for the person.
+        """
+        if len(expressions) > MOST_EXPRESSIONS:
+            raise ValueError(f"{len(expressions)} expressions at once; ask for at most {MOST_EXPRESSIONS}.")
+        told = {name: self.segment(session, picture, name, expressions) for name in self.predictors}
+        results = {name: tuple(found) for name, (found, _) in told.items()}
+        return Answer(picture, tuple(expressions), results, {name: seconds for name, (_, seconds) in told.items()})
 
 
 def fit(image: NDArray, side: int) -> NDArray:

@@ -66,7 +66,7 @@ def segment(args: argparse.Namespace) -> None:
 
 def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None:
     """One result's files. Where nothing is present the mask is empty, the overlay is the photo."""
-    mask = result.mask & result.present
+    mask = result.found
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mask.png").write_bytes(render.png(render.grey(mask)))
     (folder / "boundary.png").write_bytes(render.png(render.grey(result.boundary)))

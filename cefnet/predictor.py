@@ -31,12 +31,14 @@ class Photo:
         features: Of one photo.
         height: Of the photo as given, in pixels.
         width: Likewise.
+        size: Side in pixels of the square that the network saw.
         seconds: What encoding took.
     """
 
     features: PhotoFeatures
     height: int
     width: int
+    size: int
     seconds: float
 
 
@@ -68,21 +70,23 @@ class Predictor:
         return cls(checkpoint.model, checkpoint.tokenizer, device)
 
     @torch.inference_mode()
-    def encode(self, image: Source) -> Photo:
+    def encode(self, image: Source, size: int | None = None) -> Photo:
         """Does the part of the work that no expression changes.
 
         Args:
             image: H x W x 3 uint8 RGB, or anything else that `cefnet.photos.read_photo` takes.
+            size: Side in pixels of the square that the network sees, a multiple of 32; None: the config's.
 
         Raises:
-            ValueError: As `read_photo`.
+            ValueError: As `read_photo`, or an impossible size.
         """
         start = time.perf_counter()
+        side = replace(self.config, image_size=size).image_size if size is not None else self.config.image_size
         pixels = read_photo(image)
-        square = torch.from_numpy(squash(pixels, self.config.image_size)).to(self.device)
+        square = torch.from_numpy(squash(pixels, side)).to(self.device)
         features = self.model.encode_photo(square.permute(2, 0, 1)[None].float() / 255)
         self._wait()
-        return Photo(features, pixels.shape[0], pixels.shape[1], time.perf_counter() - start)
+        return Photo(features, pixels.shape[0], pixels.shape[1], side, time.perf_counter() - start)
 
     def segment(self, photo: Photo, expression: str, explain: bool = True) -> Result:
         """Finds what one expression names; arguments and errors as `segment_many`."""
@@ -117,11 +121,11 @@ class Predictor:
 
     def _result(self, photo: Photo, expression: str, tokens: Tokens, output: Output, n: int) -> Result:
         levels = tuple(to_numpy(logits[n, 0].float().sigmoid()) for logits in output.mask_logits)
-        probability = enlarge(levels[0], photo.height, photo.width)
         threshold = self.config.mask_threshold
         if output.presence_logit is not None:
             score = float(output.presence_logit[n].float().sigmoid())
         else:
+            probability = enlarge(levels[0], photo.height, photo.width)
             chosen = probability[probability >= threshold]
             score = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
         boundary = (
@@ -134,9 +138,8 @@ class Predictor:
             for stage, maps in output.co_attention.items()
         }
         presence = self.config.presence_threshold
-        return Result(
-            expression, probability, score, threshold, presence, {}, levels, boundary, tokens, words, places
-        )
+        size = photo.height, photo.width
+        return Result(expression, score, threshold, presence, {}, *size, levels, boundary, tokens, words, places)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -18,32 +18,41 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True)
 class Result:
-    """The answer to one expression. All maps are of the photo's own size, H x W.
+    """The answer to one expression. All maps are H x W, at first the photo's own size.
 
-    Other thresholds need no second run of the model: `dataclasses.replace(result, mask_threshold=0.4)`.
+    Only what the network said at its own resolution is kept; the maps are made when they are asked for. Other
+    thresholds or another size need no second run: `dataclasses.replace(result, mask_threshold=0.4, height=480,
+    width=640)`.
 
     Attributes:
         expression: As typed.
-        probability: float32 in 0..1, of belonging to what the expression names (SM_1). Not zeroed by absence.
         score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
             mean probability over the mask at the config's threshold (0 if that is empty).
         mask_threshold: `mask` is where `probability` reaches it.
         presence_threshold: `present` is whether `score` reaches it.
         timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the whole batch).
+        height: Of all maps, in pixels.
+        width: Likewise.
         levels: Probabilities SM_1..SM_4 at the network's own resolution, h x w float32 each, finest first.
     """
 
     expression: str
-    probability: Map
     score: float
     mask_threshold: float
     presence_threshold: float
     timings: dict[str, float]
+    height: int
+    width: int
     levels: tuple[Map, ...]
     _boundary: Map | None = field(repr=False)
     _tokens: Tokens = field(repr=False)
     _word_attention: dict[int, Map] = field(repr=False)  # stage -> T x h x w
     _co_attention: dict[int, CoAttentionMaps] = field(repr=False)
+
+    @property
+    def probability(self) -> Map:
+        """H x W float32 in 0..1, of belonging to what the expression names (SM_1). Not zeroed by absence."""
+        return self._at_photo_size(self.levels[0])
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -53,6 +62,11 @@ class Result:
     @property
     def present(self) -> bool:
         return self.score >= self.presence_threshold
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """H x W bool: the mask, empty where nothing is `present`."""
+        return self.mask if self.present else np.zeros((self.height, self.width), bool)
 
     @property
     def boundary(self) -> Map:
@@ -69,7 +83,8 @@ class Result:
     @property
     def box(self) -> tuple[int, int, int, int] | None:
         """x_min, y_min, x_max, y_max of the mask in pixels (the maxima lie outside); None if it is empty."""
-        ys, xs = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        mask = self.mask
+        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
 
     def word_attention(self, stage: int = 5) -> list[tuple[str, Map]]:
@@ -105,12 +120,11 @@ class Result:
             ValueError: If the place is outside the photo, there is no such stage, or the model has no
                 co-attention.
         """
-        height, width = self.probability.shape
-        if not (0 <= y < height and 0 <= x < width):
-            raise ValueError(f"y={y}, x={x} is outside the photo, which is {height} high and {width} wide.")
+        if not (0 <= y < self.height and 0 <= x < self.width):
+            raise ValueError(f"y={y}, x={x} is outside the photo, which is {self.height} high and {self.width} wide.")
         maps = _stage(self._co_attention, stage, "co-attention")
-        row = min(int(y / height * maps.height), maps.height - 1)
-        column = min(int(x / width * maps.width), maps.width - 1)
+        row = min(int(y / self.height * maps.height), maps.height - 1)
+        column = min(int(x / self.width * maps.width), maps.width - 1)
         return self._at_photo_size(to_numpy(maps.row(0, row, column)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,7 +134,7 @@ class Result:
             expression, score, present, both thresholds, box (x_min, y_min, x_max, y_max or None), area
             (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
         """
-        mask = self.mask & self.present
+        mask, box = self.found, self.box
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         return {
             "expression": self.expression,
@@ -128,14 +142,14 @@ class Result:
             "present": self.present,
             "presence_threshold": self.presence_threshold,
             "mask_threshold": self.mask_threshold,
-            "box": list(self.box or ()) if self.present and self.box else None,
+            "box": list(box) if self.present and box else None,
             "area": float(mask.mean()),
             "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},
             "timings": self.timings,
         }
 
     def _at_photo_size(self, grid: Map) -> Map:
-        return enlarge(grid, *self.probability.shape)
+        return enlarge(grid, self.height, self.width)
 
 
 def to_numpy(tensor: torch.Tensor) -> Map:

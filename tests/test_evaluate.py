@@ -39,6 +39,14 @@ class Said:
     def mask(self) -> np.ndarray:
         return self.probability >= self.mask_threshold
 
+    @property
+    def height(self) -> int:
+        return self.probability.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.probability.shape[1]
+
 
 class OnePiece:
     """A tokenizer that reads anything."""

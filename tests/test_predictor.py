@@ -225,6 +225,22 @@ def test_box_and_dictionary(fixed):
     assert replace(result, mask_threshold=1.0).box is None
 
 
+def test_maps_come_in_any_size_without_a_second_run(predictor, result):
+    small = replace(result, height=10, width=20)
+    maps = [small.probability, small.boundary, small.mask, small.found, *small.side_masks, small.co_attention(9, 19)]
+    assert {one.shape for one in maps} == {(10, 20)} and small.to_dict()["mask"]["size"] == [10, 20]
+    assert not replace(result, presence_threshold=2.0).found.any()  # no score reaches it
+    np.testing.assert_array_equal(replace(result, presence_threshold=0.0).found, result.mask)
+
+
+def test_the_network_can_see_another_size(predictor):
+    photo = predictor.encode(IMAGE, size=96)
+    assert photo.size == 96 and photo.features.e3.shape[-1] * 2 == predictor.encode(IMAGE, size=192).features.e3.shape[-1]
+    assert predictor.segment(photo, "dog").mask.shape == IMAGE.shape[:2]
+    with pytest.raises(ValueError, match="image_size is 100; it must be a multiple"):
+        predictor.encode(IMAGE, size=100)
+
+
 def test_an_absent_thing_has_an_empty_mask_in_the_dictionary_alone(fixed):
     result = fixed(presence_logit=-3.0, mask_threshold=0.55)
     about = result.to_dict()

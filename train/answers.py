@@ -107,5 +107,5 @@ def _authors_mask(result: "Result", size: int) -> np.ndarray:
     square = (
         cv2.resize(result.levels[0], (size, size), interpolation=cv2.INTER_LINEAR) >= result.mask_threshold
     )
-    height, width = result.probability.shape
+    height, width = result.height, result.width
     return cv2.resize(square.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0

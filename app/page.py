@@ -1,0 +1,74 @@
+"""What the tabs share: the question in focus, and how a tab says what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app import strings
+from app.errors import plain
+from app.service import Answer, Focus
+
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Parts of the page that every tab may read.
+
+    Attributes:
+        session: Holds the browser tab's `Session`, or None.
+        answer: Holds the `Answer` in sight, or None.
+        index: Which expression of it is explained.
+        model: Which model is.
+        threshold: Of the mask, 0..1.
+    """
+
+    session: gr.State
+    answer: gr.State
+    index: gr.Radio
+    model: gr.Radio
+    threshold: gr.Slider
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `focus` takes, in its order."""
+        return [self.answer, self.model, self.index, self.threshold]
+
+
+@dataclass(frozen=True)
+class View:
+    """One tab.
+
+    Attributes:
+        outputs: What `draw` may set.
+        draw: From the kept answer alone, so that it is quick: called when the tab is opened, and when the answer, the
+            model, the expression or the threshold change while it is open.
+    """
+
+    outputs: list[Any]
+    draw: Callable[[Focus], dict[Any, Any]]
+
+
+def focus(answer: Answer | None, model: str, index: int | None, threshold: float) -> Focus:
+    """What the page is about.
+
+    Raises:
+        gr.Error: nothing has been asked yet, or it is too long ago.
+    """
+    if answer is None:
+        raise plain(strings.FORGOTTEN)
+    last = len(answer.expressions) - 1
+    return Focus(answer, model if model in answer.results else next(iter(answer.results)),
+                 min(int(index or 0), last), float(threshold))  # fmt: skip
+
+
+def picture_output(elem_id: str, label: str) -> gr.Image:
+    """An output picture; `label` is read by screen readers."""
+    return gr.Image(
+        label=label, show_label=False, interactive=False, buttons=["fullscreen"], container=False, format="webp",
+        elem_id=elem_id,
+    )  # fmt: skip
