@@ -2,280 +2,267 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 
-from app import views
-from app.errors import plain, plainly, readable
-from app.service import Kept, Service, models_from_environment
-from cefnet.photos import read_photo
+from app import api, ask, compare, explain, footer, gallery, masks, spelling, strings, takeaway, views, wordwise
+from app.ask import Asking
+from app.errors import plainly
+from app.gallery import Answered
+from app.masks import Masks
+from app.page import HIDDEN, Shared, View, focus
+from app.service import Answer, Service, Session
 
-HERE = Path(__file__).parent
-SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
-STALE = 3600  # seconds after which a visitor's pictures and maps are forgotten
-HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The parts of the page that show one model."""
-
-    card: gr.HTML
-    image: gr.Image
-    download: gr.DownloadButton
-    boundary: gr.Image
-    words: gr.Gallery
+STALE = 3600  # seconds after which a visitor's pictures and answers are forgotten
+MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
+TABS: dict[str, Callable[[Service, Shared], View]] = {
+    "boundary": explain.boundary_tab,
+    "refinement": explain.refinement_tab,
+    "words": explain.words_tab,
+    "attention": explain.attention_tab,
+    "wordwise": wordwise.tab,
+    "compare": compare.tab,
+    "take": takeaway.tab,
+}
 
 
 @dataclass(frozen=True)
 class Page:
     """The parts of the page that events read or write."""
 
-    photo: gr.Image
-    expression: gr.Textbox
-    button: gr.Button
-    more: gr.Dataset  # other expressions for an example photo
+    asking: Asking
+    help: spelling.Help
     verdict: gr.HTML
     results: gr.Column
-    panels: list[Panel]
-    threshold: gr.Slider
-    gallery: gr.Gallery
-    kept: gr.State  # of `Kept`: one a browser tab
-
-
-def serve() -> None:
-    """Load the models and serve the page; address and port by GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."""
-    try:
-        service = Service.load(models_from_environment())
-    except (RuntimeError, ValueError) as error:
-        raise SystemExit(str(error)) from None
-    launch(build(service))
-
-
-def launch(blocks: gr.Blocks, **options: Any) -> Any:
-    """Start the server: nothing shared, nothing recorded, nothing fetched from elsewhere."""
-    theme = gr.themes.Default(
-        primary_hue="indigo",
-        neutral_hue="slate",
-        radius_size="lg",
-        font=SYSTEM_FONTS,
-        font_mono=["monospace"],
-    ).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
-    return blocks.launch(
-        theme=theme,
-        css_paths=HERE / "style.css",
-        allowed_paths=[str(HERE / "examples")],
-        share=False,
-        show_error=False,
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        footer_links=["api"],
-        max_file_size="30mb",
-        state_session_capacity=200,
-        **options,
-    )
+    masks: Masks
+    views: dict[str, View]  # tab -> what it shows; the tab "mask" is `masks`
+    tabs: dict[str, gr.Tab]
+    opened: gr.State  # which tab is
+    shared: Shared
+    examples: gr.Gallery
+    history: gr.Gallery
 
 
 def build(service: Service) -> gr.Blocks:
     """The page, wired to `service`."""
-    title = "CEFNet: masks from words"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(STALE, STALE)) as blocks:
-        gr.HTML(views.HEADER, elem_id="header")
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(STALE, STALE)) as blocks:
+        gr.HTML(strings.HEADER, elem_id="header")
         if service.missing:
             names = escape(", ".join(service.missing))
-            gr.HTML(f"Not installed here: {names}. The rest works.", elem_id="missing")
+            gr.HTML(strings.NOT_INSTALLED.format(names=names), elem_id="missing")
+        session, answer = gr.State(None, time_to_live=STALE), gr.State(None, time_to_live=STALE)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=280):
-                question = asking()
+                asking, words = ask.layout(), spelling.layout()
+                history = gallery.layout_history()
             with gr.Column(scale=8, min_width=280):
-                verdict = gr.HTML(views.WELCOME, elem_id="verdict")
-                with gr.Column(visible=False, elem_id="results") as results:
-                    panels, threshold = answering(service)
-                gallery = examples_to_click()
-        kept = gr.State(None, time_to_live=STALE)
-        connect(Page(*question, verdict, results, panels, threshold, gallery, kept), service)
+                verdict = gr.HTML(elem_id="verdict")
+                with gr.Column(elem_id="results") as results:
+                    shown, views_of, tabs, shared = layout_tabs(service, session, answer)
+        examples = gallery.layout_examples()
+        gr.HTML(footer.footer(service), elem_id="footer")
+        opened = gr.State("mask")
+        page = Page(asking, words, verdict, results, shown, views_of, tabs, opened, shared, examples, history)
+        connect(page, service, blocks)
+        api.endpoints(service)
     return blocks
 
 
-def asking() -> tuple[gr.Image, gr.Textbox, gr.Button, gr.Dataset]:
-    """Photo, expression, button, and more expressions for an example photo."""
-    photo = gr.Image(
-        label="Photo",
-        type="filepath",
-        image_mode=None,  # the file as it is: `read_photo` knows more kinds and turns them upright
-        sources=["upload", "clipboard", "webcam"],
-        height=320,
-        buttons=["fullscreen"],
-        elem_id="photo",
-    )
-    photo.preprocess = readable(photo.preprocess)  # type: ignore[method-assign]  # a subclass makes Gradio write stubs
-    with gr.Row(elem_id="ask"):
-        expression = gr.Textbox(
-            label="What should be masked?",
-            placeholder="dog on the left",
-            max_lines=1,
-            scale=4,
-            min_width=180,
-            elem_id="expression",
-        )
-        button = gr.Button("Find it", variant="primary", scale=1, min_width=96, elem_id="find")
-    text = gr.Textbox(visible=False)
-    more = gr.Dataset(components=[text], samples=[[""]], label="Also in this photo", visible=False, elem_id="more")
-    return photo, expression, button, more
+def layout_tabs(
+    service: Service, session: gr.State, answer: gr.State
+) -> tuple[Masks, dict[str, View], dict[str, gr.Tab], Shared]:
+    """What is explained, and the tabs."""
+    names = [(views.title(name)[0], name) for name in service.predictors]
+    with gr.Row(elem_id="in-focus", visible=len(names) > 1):
+        model = gr.Radio(names, value=names[-1][1], label=strings.EXPLAIN_MODEL, elem_id="model")
+        index = gr.Radio([], label=strings.EXPLAIN_EXPRESSION, visible=False, elem_id="index")
+    tabs, shown = {}, {}
+    with gr.Tabs(elem_id="tabs"):
+        with gr.Tab(strings.TABS["mask"], id="mask") as tabs["mask"]:
+            mask = masks.layout(service)
+        shared = Shared(session, answer, index, model, mask.threshold)
+        for name, layout in TABS.items():
+            with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
+                shown[name] = layout(service, shared)
+    return mask, shown, tabs, shared
 
 
-def answering(service: Service) -> tuple[list[Panel], gr.Slider]:
-    """Three tabs, each with a column for each model, and the threshold below the masks."""
-    names = list(service.predictors)
-    parts: dict[str, list[Any]] = {name: [] for name in names}
-    with gr.Tabs():
-        with gr.Tab("Mask"):
-            with gr.Row():
-                for name in names:
-                    with gr.Column(min_width=240):
-                        card, image = gr.HTML(elem_id=f"card-{name}"), picture(f"mask-{name}")
-                        download = gr.DownloadButton("Download mask (PNG)", size="sm", elem_id=f"download-{name}")
-                        parts[name] += [card, image, download]
-            threshold = threshold_slider(service)
-        explained = (
-            ("Boundary", "Where each network sees the outline of what you mean.", picture),
-            ("Words", "Which places listen to which word: the brighter, the more.", pictures),
-        )
-        for tab, hint, show in explained:
-            with gr.Tab(tab):
-                gr.HTML(hint, elem_classes="hint")
-                with gr.Row():
-                    for name in names:
-                        with gr.Column(min_width=240):
-                            gr.HTML(views.heading(name))
-                            parts[name].append(show(f"{tab.lower()}-{name}"))
-    return [Panel(*of_one) for of_one in parts.values()], threshold
-
-
-def threshold_slider(service: Service) -> gr.Slider:
-    """The mask threshold, at first the models' own."""
-    return gr.Slider(
-        0.05,
-        0.95,
-        value=next(iter(service.predictors.values())).config.mask_threshold,
-        step=0.01,
-        label="Mask threshold",
-        info="How certain a pixel must be to belong to the mask. Redrawn without asking the networks again.",
-        buttons=["reset"],
-        elem_id="threshold",
-    )
-
-
-def picture(elem_id: str) -> gr.Image:
-    """An output picture."""
-    return gr.Image(show_label=False, interactive=False, buttons=["fullscreen"], container=False, elem_id=elem_id)
-
-
-def pictures(elem_id: str, columns: int = 2, **options: Any) -> gr.Gallery:
-    """Several output pictures with captions."""
-    return gr.Gallery(
-        show_label=False,
-        columns=columns,
-        height="auto",
-        fit_columns=False,  # one word alone is no larger than one of many
-        interactive=False,
-        buttons=[],
-        elem_id=elem_id,
-        **options,
-    )
-
-
-def examples_to_click() -> gr.Gallery:
-    """The example photos, each with its first expression, and their licences."""
-    shown = examples()
-    captioned = [(HERE / "examples" / one["file"], one["expressions"][0]) for one in shown]
-    gallery = pictures("examples", 3, value=captioned, allow_preview=False, object_fit="cover")
-    gr.HTML(views.credits(shown), elem_id="credits")
-    return gallery
-
-
-def examples() -> list[dict[str, Any]]:
-    """The example photos: file, expressions, licence, source."""
-    return json.loads((HERE / "examples" / "examples.json").read_text())
-
-
-def connect(page: Page, service: Service) -> None:
+def connect(page: Page, service: Service, blocks: gr.Blocks) -> None:
     """What happens when."""
-    ask = asks(page, service)
-    gr.on([page.button.click, page.expression.submit], api_name="segment", **ask)
-
-    def redraw(kept: Kept | None, threshold: float) -> dict:
-        if kept is None:
-            raise plain("This answer has been forgotten by now: please ask again.")
-        return masks(page, kept, threshold)
-
-    drawn = [part for panel in page.panels for part in (panel.card, panel.image, panel.download)]
-    inputs: list[Any] = [page.kept, page.threshold]
-    page.threshold.change(plainly(redraw), inputs, drawn, trigger_mode="always_last", concurrency_limit=4, **HIDDEN)
-
-    def forget() -> dict:  # the old answer does not belong to another photo
-        hide = gr.update(visible=False)
-        return {page.kept: None, page.verdict: views.WELCOME, page.results: hide, page.more: hide}
-
-    page.photo.input(forget, None, [page.kept, page.verdict, page.results, page.more], **HIDDEN)
-
-    shown = examples()
-
-    def choose(event: gr.SelectData) -> tuple[str, str, Any]:
-        one = shown[event.index]
-        more = gr.update(samples=[[text] for text in one["expressions"]], visible=True)
-        return str(HERE / "examples" / one["file"]), one["expressions"][0], more
-
-    chosen = page.gallery.select(choose, None, [page.photo, page.expression, page.more], **HIDDEN)
-    chosen.success(api_visibility="private", **ask)
-    picked = page.more.click(lambda row: row[0], page.more, page.expression, **HIDDEN)
-    picked.success(api_visibility="private", **ask)
+    connect_asking(page, service)
+    connect_examples(page, service, blocks)
+    connect_views(page)
 
 
-def asks(page: Page, service: Service) -> dict[str, Any]:
-    """The event that runs the models."""
-
-    def segment(photo: str | None, expression: str, threshold: float = 0.5) -> dict:
-        """Mask what an expression means in a photo, by every network."""
-        if photo is None:
-            raise plain("Add a photo first, or take one of the examples.")
-        if not expression.strip():
-            raise plain("Say what to look for, for example: dog on the left.")
-        kept, details = service.segment(read_photo(Path(photo).read_bytes()), expression)
-        drawn = {page.kept: kept, page.verdict: views.verdict(kept), page.results: gr.update(visible=True)}
-        for panel, detail in zip(page.panels, details, strict=True):
-            drawn[panel.boundary] = views.boundary(kept, detail)
-            drawn[panel.words] = views.word_maps(kept, detail)
-        return drawn | masks(page, kept, threshold)
-
+def answered(page: Page, service: Service, session: Session, answer: Answer, threshold: float, style: str) -> dict:
+    """Everything that changes with an answer, but for the tabs other than "Mask"."""
+    several = len(answer.expressions) > 1
+    texts = [(text, n) for n, text in enumerate(answer.expressions)]
     return {
-        "fn": plainly(segment),
-        "inputs": [page.photo, page.expression, page.threshold],
-        "outputs": [page.verdict, page.results, page.kept]
-        + [part for panel in page.panels for part in vars(panel).values()],
-        "show_progress": "minimal",
-        "show_progress_on": [page.verdict, *(panel.image for panel in page.panels)],
-        "scroll_to_output": True,
-        "concurrency_id": "models",
-        "concurrency_limit": 2,
+        page.shared.session: session,
+        page.shared.answer: answer,
+        page.shared.index: gr.update(choices=texts, value=0, visible=several),
+        page.verdict: views.verdict(answer),
+        page.results: gr.update(visible=True),
+        page.masks.legend: page.masks.choices(answer),
+        page.history: gallery.history(session),
+        **spelling.show(page.help, service, answer),
+        **page.masks.draw(answer, threshold, style, list(range(len(texts)))),
     }
 
 
-def masks(page: Page, kept: Kept, threshold: float) -> dict:
-    """Cards, overlays and downloads of `kept` at `threshold`."""
-    drawn: dict = {}
-    for panel, mask in zip(page.panels, kept.masks, strict=True):
-        drawn[panel.card] = views.card(kept, mask, threshold)
-        drawn[panel.image] = views.overlay(kept, mask, threshold)
-        png = views.mask_png(kept, mask, threshold)
-        file = save_bytes_to_cache(png, f"mask-{mask.model}.png", panel.download.GRADIO_CACHE)
-        panel.download.temp_files.add(file)  # so that it goes when it is `STALE`, as Gradio's own copy does
-        drawn[panel.download] = gr.update(value=file, interactive=mask.present)
-    return drawn
+def answer_outputs(page: Page) -> list[Any]:
+    """What `answered` may set."""
+    shared = [page.shared.session, page.shared.answer, page.shared.index]
+    rest = [page.verdict, page.results, page.masks.legend, page.history, *page.help.outputs]
+    return [*shared, *rest, *page.masks.outputs]
+
+
+def connect_asking(page: Page, service: Service) -> None:
+    """Asking, a new photo, following the typing."""
+    asking, shown = page.asking, [page.shared.threshold, page.masks.style]
+
+    def question(session: Session | None, path: str | None, text: str, threshold: float, style: str) -> dict:
+        session = session or Session()
+        answer = service.ask(session, ask.picture(session, path), ask.expressions(text))
+        session.add(answer)
+        return answered(page, service, session, answer, threshold, style)
+
+    event = {
+        "fn": plainly(question),
+        "inputs": [page.shared.session, asking.photo, asking.expression, *shown],
+        "outputs": answer_outputs(page),
+        "show_progress": "minimal",
+        "show_progress_on": [page.verdict, *page.masks.images.values()],
+        "scroll_to_output": True,
+        **MODELS,
+    }
+    redraw(page, gr.on([asking.button.click, asking.expression.submit], **event))
+    picked = asking.more.click(lambda row: row[0], asking.more, asking.expression, **HIDDEN)
+    redraw(page, picked.success(**event))
+    mended = page.help.choices.click(spelling.mend, [asking.expression, page.help.choices], asking.expression, **HIDDEN)
+    redraw(page, mended.success(**event))
+    connect_photo(page, service)
+    connect_typing(page, service)
+
+
+def connect_photo(page: Page, service: Service) -> None:
+    """A new photo: the old answer is not its own; its features are made while the visitor types."""
+    asking = page.asking
+
+    def forget() -> dict:
+        hide = gr.update(visible=False)
+        nothing = {page.shared.answer: None, page.verdict: strings.ASK_NOW, page.results: hide, asking.more: hide}
+        return {**nothing, **spelling.hide(page.help)}
+
+    def prepare(session: Session | None, path: str | None) -> Session:
+        session = session or Session()
+        if path is not None:
+            ask.prepare(service, session, path)
+        return session
+
+    outputs = [page.shared.answer, page.verdict, page.results, asking.more, *page.help.outputs]
+    changed = asking.photo.input(forget, None, outputs, **HIDDEN)
+    hidden = {"show_progress": "hidden", **MODELS}
+    changed.then(plainly(prepare), [page.shared.session, asking.photo], page.shared.session, **hidden)
+
+
+def connect_typing(page: Page, service: Service) -> None:
+    """The masks follow the typing, as long as the machine is quick enough."""
+    asking, shown = page.asking, [page.shared.threshold, page.masks.style]
+
+    def typed(path: str | None, text: str, on: bool, session: Session | None, threshold: float, style: str) -> Any:
+        session = session or Session()
+        if not on or path is None or not text.strip():
+            return gr.skip()
+        try:
+            answer = service.ask(session, ask.picture(session, path), ask.expressions(text))
+        except (ValueError, gr.Error):
+            return gr.skip()  # half a word may be unreadable; whoever presses Enter is told
+        told = answered(page, service, session, answer, threshold, style)
+        seconds = sum(results[0].timings["segment"] for results in answer.results.values())
+        if seconds > ask.SLOW:
+            note = strings.TOO_SLOW.format(seconds=seconds)
+            told |= {asking.follow: False, asking.note: gr.update(value=note, visible=True)}
+        return told
+
+    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, *shown]
+    outputs = [*answer_outputs(page), asking.follow, asking.note]
+    event = asking.expression.input(
+        plainly(typed), inputs, outputs, js=ask.DEBOUNCE, trigger_mode="always_last", show_progress="hidden", **MODELS
+    )
+    redraw(page, event)
+
+
+def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
+    """The examples, the first of which is answered when the page opens, and the history."""
+    answers, asking = Answered(service), page.asking
+    shown = [page.shared.session, page.shared.threshold, page.masks.style]
+
+    def example(index: int, session: Session | None, threshold: float, style: str) -> dict:
+        session, answer = session or Session(), answers.answer(index)
+        others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
+        session.add(answer)
+        told = answered(page, service, session, answer, threshold, style)
+        return told | {asking.photo: answers.file(index), asking.expression: answer.expressions[0], asking.more: others}
+
+    def chosen(session: Session | None, threshold: float, style: str, event: gr.SelectData) -> dict:
+        return example(event.index, session, threshold, style)
+
+    def first(session: Session | None, threshold: float, style: str) -> dict:
+        return example(0, session, threshold, style)
+
+    def again(session: Session | None, threshold: float, style: str, event: gr.SelectData) -> dict:
+        session = session or Session()
+        answer = session.answers[-1 - event.index]
+        told = answered(page, service, session, answer, threshold, style)
+        told.pop(page.history)  # stays as it is
+        return told | {
+            asking.photo: answer.picture.path,
+            asking.expression: "\n".join(answer.expressions),
+            asking.more: gr.update(visible=False),
+        }
+
+    outputs = [*answer_outputs(page), asking.photo, asking.expression, asking.more]
+    quiet = {"show_progress": "hidden", **MODELS}
+    redraw(page, page.examples.select(plainly(chosen), shown, outputs, **quiet))
+    redraw(page, page.history.select(plainly(again), shown, outputs, **quiet))
+    blocks.load(plainly(first), shown, outputs, **quiet)
+
+
+def connect_views(page: Page) -> None:
+    """Redrawing: the masks, and whichever tab is open."""
+    shown = page.masks
+
+    def masks_again(answer: Answer | None, threshold: float, style: str, chosen: list[int]) -> Any:
+        return gr.skip() if answer is None else shown.draw(answer, threshold, style, chosen)
+
+    options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN}
+    changes = [shown.threshold.change, shown.style.change, shown.legend.input]
+    gr.on(changes, plainly(masks_again), [page.shared.answer, *shown.inputs], shown.outputs, **options)
+    again = gr.on([page.shared.model.change, page.shared.index.input, shown.threshold.change], **drawing(page))
+    assert again
+    for name, tab in page.tabs.items():
+        tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
+
+
+def drawing(page: Page) -> dict[str, Any]:
+    """The event that draws the open tab."""
+
+    def draw(opened: str, *inputs: Any) -> Any:
+        if opened not in page.views or inputs[0] is None:
+            return gr.skip()
+        return page.views[opened].draw(focus(*inputs)) or gr.skip()
+
+    outputs = [part for view in page.views.values() for part in view.outputs]
+    fn, inputs = plainly(draw), [page.opened, *page.shared.inputs]
+    return {"fn": fn, "inputs": inputs, "outputs": outputs, "concurrency_limit": 4, **HIDDEN}
+
+
+def redraw(page: Page, event: Any) -> None:
+    """Has the open tab drawn after an event."""
+    event.success(**drawing(page))

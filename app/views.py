@@ -1,85 +1,79 @@
-"""What the page shows: pictures (numpy) and the few lines of HTML around them."""
+"""The few lines of HTML that the page is told in."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.service import Details, Kept, KeptMask, fit
-from cefnet import render
-
-TITLES = {  # the two attentions, as the paper names them
-    "cefnet-vcm": ("VCM", "vanilla co-attention"),
-    "cefnet-acm": ("ACM", "asymmetric co-attention"),
-}
-HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words. Two networks, which differ in how
-they bring words and picture together, outline what you mean.</p>"""
-WELCOME = '<div class="welcome">Try one of these, or a photo of your own.</div>'
-WORD_SIDE = 360  # pixels; word maps come from a 20 x 20 grid
+from app import strings
+from app.service import Answer
+from cefnet.render import PALETTE, Colour
+from cefnet.result import Result
 
 
 def title(model: str) -> tuple[str, str]:
     """Short and long name of a model."""
-    return TITLES.get(model, (model, ""))
-
-
-def overlay(kept: Kept, mask: KeptMask, threshold: float) -> NDArray[np.uint8]:
-    """The shown photo with the mask tinted and outlined; untouched if nothing is there."""
-    return render.overlay(kept.photo, mask.at(threshold, *kept.photo.shape[:2]))
-
-
-def mask_png(kept: Kept, mask: KeptMask, threshold: float) -> bytes:
-    """The mask as a lossless one-channel PNG of 0 and 255, as large as the photo."""
-    return render.png(render.grey(mask.at(threshold, *kept.size)))
-
-
-def boundary(kept: Kept, details: Details) -> NDArray[np.uint8]:
-    """The boundary map over the greyed photo."""
-    return render.heatmap(details.boundary, kept.photo, top=1.0)
-
-
-def word_maps(kept: Kept, details: Details) -> list[tuple[NDArray[np.uint8], str]]:
-    """One picture and caption for each typed word; all words share one colour scale, so they compare."""
-    top = max((float(heat.max()) for _, heat in details.words), default=1.0)
-    photo = fit(kept.photo, WORD_SIDE)
-    return [(render.heatmap(fit(heat, WORD_SIDE), photo, top), word) for word, heat in details.words]
-
-
-def verdict(kept: Kept) -> str:
-    """The verdict above the pictures."""
-    found = [title(mask.model)[0] for mask in kept.masks if mask.present]
-    quoted = f"“{escape(kept.expression)}”"
-    if not found:
-        return f'<div class="verdict absent" role="status">Nothing here matches {quoted}</div>'
-    by = "" if len(found) == len(kept.masks) else f" <small>by {escape(', '.join(found))} only</small>"
-    return f'<div class="verdict" role="status">Found {quoted}{by}</div>'
-
-
-def card(kept: Kept, mask: KeptMask, threshold: float) -> str:
-    """Name, time and score of one model, and in words what its picture shows."""
-    chosen = mask.at(threshold, *kept.photo.shape[:2])
-    if not mask.present:
-        note = "Nothing here matches."
-    elif not chosen.any():
-        note = "No pixel is this certain: lower the threshold."
-    else:
-        note = f"{100 * chosen.mean():.1f}% of the photo"
-    low = "" if mask.present else " low"
-    fill, line = 100 * min(max(mask.score, 0), 1), 100 * mask.presence_threshold
-    return f"""<div class="card">{heading(mask.model)}
-<div class="facts"><span>score <b>{mask.score:.2f}</b></span><b>{duration(mask.seconds)}</b></div>
-<div class="meter{low}" title="The line marks the score from which something counts as present">
-<i style="width:{fill:.1f}%"></i><u style="left:{line:.1f}%"></u></div>
-<p class="note">{note}</p></div>"""
+    return strings.MODELS.get(model, (model, ""))
 
 
 def heading(model: str) -> str:
     """The model's name as a heading."""
     short, long = title(model)
     return f"<h3>{escape(short)} <small>{escape(long)}</small></h3>"
+
+
+def verdict(answer: Answer) -> str:
+    """What was found, above the pictures."""
+    finders = [
+        [model for model, results in answer.results.items() if results[n].present]
+        for n in range(len(answer.expressions))
+    ]
+    found = [text for text, models in zip(answer.expressions, finders, strict=True) if models]
+    missing = [text for text, models in zip(answer.expressions, finders, strict=True) if not models]
+    if not found:
+        return f'<div class="verdict absent" role="status">{strings.NOTHING} {quoted(missing)}</div>'
+    if missing:
+        some = strings.FOUND_SOME.format(found=len(found), all=len(finders))
+        note = f"<small>{strings.NOTHING} {quoted(missing)}</small>"
+        return f'<div class="verdict" role="status">{some} {note}</div>'
+    by = ""
+    if len(finders) == 1 and len(finders[0]) < len(answer.results):
+        names = ", ".join(title(model)[0] for model in finders[0])
+        by = f" <small>{strings.ONLY_BY.format(names=escape(names))}</small>"
+    return f'<div class="verdict" role="status">{strings.FOUND} {quoted(found)}{by}</div>'
+
+
+def quoted(texts: list[str]) -> str:
+    """Expressions as HTML, in quotation marks."""
+    return ", ".join(f"“{escape(text)}”" for text in texts)
+
+
+def card(answer: Answer, model: str, threshold: float, chosen: list[int]) -> str:
+    """One model's name and time, and a line for each expression that is shown: colour, score, what its mask is."""
+    results = answer.results[model]
+    lines = "".join(line(results[n], threshold, PALETTE[n % len(PALETTE)]) for n in chosen)
+    time = f"<b>{duration(answer.seconds[model])}</b>"
+    return f'<div class="card"><div class="facts">{heading(model)}{time}</div><ul>{lines}</ul></div>'
+
+
+def line(result: Result, threshold: float, colour: Colour) -> str:
+    """One expression's line on a card."""
+    area = (result.probability >= threshold).mean()
+    if not result.present:
+        note = strings.NOTHING_NOTE
+    else:
+        note = strings.AREA.format(area=100 * area) if area else strings.NO_PIXEL
+    low = "" if result.present else " low"
+    fill, mark = 100 * min(max(result.score, 0), 1), 100 * result.presence_threshold
+    return f"""<li><i class="swatch" style="background:{css(colour)}"></i><span class="said">{escape(result.expression)}
+</span><span class="note">score <b>{result.score:.2f}</b>, {note}</span>
+<span class="meter{low}" title="{strings.SCORE_HINT}"><i style="width:{fill:.1f}%"></i><u style="left:{mark:.1f}%"></u>
+</span></li>"""
+
+
+def css(colour: Colour) -> str:
+    """A colour for a style sheet."""
+    return "rgb({} {} {})".format(*colour)
 
 
 def duration(seconds: float) -> str:
@@ -92,9 +86,9 @@ def credits(examples: list[dict[str, Any]]) -> str:
     sources: dict[tuple[str, str], list[str]] = {}
     for number, one in enumerate(examples, 1):
         licence = one["licence"], one["licence_url"]
-        sources.setdefault(licence, []).append(link(one["source"], f"photo {number}"))
+        sources.setdefault(licence, []).append(link(one["source"], strings.EXAMPLE_PHOTO.format(number=number)))
     parts = [f"{', '.join(photos)} {link(url, name)}" for (name, url), photos in sources.items()]
-    return f"Examples from Flickr: {'; '.join(parts)}."
+    return strings.CREDITS.format(parts="; ".join(parts))
 
 
 def link(url: str, text: str) -> str:

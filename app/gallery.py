@@ -1,0 +1,77 @@
+"""Pictures to click: the examples, and what this visitor asked before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import strings, views
+from app.masks import picture
+from app.service import Answer, Service, Session, fit, picture_from
+from cefnet.render import PALETTE
+
+EXAMPLES = Path(__file__).parent / "examples"
+THUMBNAIL = 240  # pixels
+
+
+def examples() -> list[dict[str, Any]]:
+    """The example photos: file, expressions, licence, source."""
+    return json.loads((EXAMPLES / "examples.json").read_text())
+
+
+class Answered:
+    """The examples' first expressions, answered when they are first wanted: the same for every visitor."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.shown = service, examples()
+        self._answers: dict[int, Answer] = {}
+
+    def file(self, index: int) -> str:
+        return str(EXAMPLES / self.shown[index]["file"])
+
+    def answer(self, index: int) -> Answer:
+        """Every model's answer to example `index`'s first expression."""
+        if index not in self._answers:
+            found = picture_from(self.file(index))
+            self._answers[index] = self.service.ask(Session(), found, self.shown[index]["expressions"][:1])
+        return self._answers[index]
+
+
+def layout_examples() -> gr.Gallery:
+    """The example photos, each with its first expression, and their licences."""
+    shown = examples()
+    captioned = [(EXAMPLES / one["file"], one["expressions"][0]) for one in shown]
+    gallery = _gallery("examples", strings.EXAMPLES, 3, value=captioned)
+    gr.HTML(views.credits(shown), elem_id="credits")
+    return gallery
+
+
+def layout_history() -> gr.Gallery:
+    """The visitor's own answers, newest first; out of sight while there are fewer than two."""
+    return _gallery("history", strings.HISTORY, 3, visible=False)
+
+
+def _gallery(elem_id: str, label: str, columns: int, **options: Any) -> gr.Gallery:
+    return gr.Gallery(
+        label=label, columns=columns, height="auto", fit_columns=False, interactive=False, buttons=[],
+        allow_preview=False, object_fit="cover", elem_id=elem_id, **options,
+    )  # fmt: skip
+
+
+def history(session: Session) -> Any:
+    """What the history shows: a thumbnail with the masks of the last model, and the expressions."""
+    return gr.update(
+        value=[(thumbnail(one), "; ".join(one.expressions)) for one in reversed(session.answers)],
+        visible=len(session.answers) > 1,
+    )
+
+
+def thumbnail(answer: Answer) -> Any:
+    """A small picture of an answer."""
+    small = fit(answer.picture.pixels, THUMBNAIL)
+    last = list(answer.results.values())[-1]
+    masks = [fit(result.found.astype("uint8"), THUMBNAIL) > 0 for result in last]
+    return picture(small, masks, list(PALETTE), "fill")
