@@ -106,9 +106,17 @@ class Focus:
 
 @dataclass
 class Session:
-    """One browser tab's: features of the photos it asked about (within a bound), and its last answers, newest last."""
+    """One browser tab's own; nobody else gets at it, and it goes with the tab.
+
+    Attributes:
+        photos: Features of the photos it asked about, within `REMEMBERED_BYTES`.
+        pictures: The last few uploads, by their files.
+        answers: The last ones, newest last.
+    """
+
 
     photos: OrderedDict[tuple[str, str, int], Photo] = field(default_factory=OrderedDict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -205,15 +213,20 @@ class Service:
             ValueError: if an expression cannot be used; the text is meant for the person.
         """
         start = time.perf_counter()
+        photo = self.encode(session, picture, model, size)
+        height, width = picture.pixels.shape[:2]
+        small = replace(photo, height=height, width=width)
+        return self.predictors[model].segment_many(small, expressions, explain), time.perf_counter() - start
+
+    def encode(self, session: Session, picture: Picture, model: str, size: int | None = None) -> Photo:
+        """The features of a picture, made only if the session has not got them; arguments as `segment`."""
         predictor = self.predictors[model]
         key = picture.digest, model, size or predictor.config.image_size
         photo = session.photo(key)
         if photo is None:
             photo = predictor.encode(picture.full(), size)
             session.remember(key, photo)
-        height, width = picture.pixels.shape[:2]
-        results = predictor.segment_many(replace(photo, height=height, width=width), expressions, explain)
-        return results, time.perf_counter() - start
+        return photo
 
     def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> Answer:
         """Asks every model for up to `MOST_EXPRESSIONS` expressions.
