@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cefnet import render
+from cefnet import hub, render
 from cefnet.photos import read_photo
 from cefnet.predictor import Predictor
 from cefnet.result import Result
@@ -43,6 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="print what a model is")
     info.add_argument("model", metavar="MODEL", help="shipped name, folder or Hub id")
     info.add_argument("--revision", help="branch, tag or commit of a Hub model")
+
+    push = commands.add_parser("push", help="upload a model with its card to the Hugging Face Hub")
+    push.add_argument("repo_id", metavar="REPO_ID", help="owner/name")
+    push.add_argument("--model", default="cefnet-acm", help="shipped name or folder (default cefnet-acm)")
+    push.add_argument("--dry-run", action="store_true", help="say what would go up, and touch no network")
+    push.add_argument("--private", action="store_true", help="where the repository is new, make it private")
     return parser
 
 
@@ -89,11 +95,23 @@ def info(args: argparse.Namespace) -> None:
     print(f"config      {checkpoint.config.to_json().strip()}")
 
 
+def push(args: argparse.Namespace) -> None:
+    """Uploads a weights folder, or says what would go up."""
+    upload = hub.weights_upload(args.model, args.repo_id)
+    print(upload.describe())
+    if args.dry_run:
+        print("Dry run: nothing was sent.")
+        return
+    from huggingface_hub import HfApi  # here: no other command needs its start-up time
+
+    print(hub.send(upload, HfApi(), args.private))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 after an error that the user can mend (printed in one line)."""
     args = build_parser().parse_args(argv)
     try:
-        {"segment": segment, "info": info}[args.command](args)
+        {"segment": segment, "info": info, "push": push}[args.command](args)
     except (ValueError, OSError) as error:
         print(f"python -m cefnet {args.command}: {error}", file=sys.stderr)
         return 2
