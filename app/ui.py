@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import api, ask, compare, explain, footer, gallery, masks, spelling, strings, takeaway, views, wordwise
+from app import api, ask, attend, compare, explain, footer, gallery, masks, spelling, strings, takeaway, views, wordwise
 from app.ask import Asking
 from app.errors import plainly
 from app.gallery import Answered
@@ -23,7 +23,7 @@ TABS: dict[str, Callable[[Service, Shared], View]] = {
     "boundary": explain.boundary_tab,
     "refinement": explain.refinement_tab,
     "words": explain.words_tab,
-    "attention": explain.attention_tab,
+    "attention": attend.tab,
     "wordwise": wordwise.tab,
     "compare": compare.tab,
     "take": takeaway.tab,
