@@ -49,10 +49,20 @@ class Predictor:
         model: In evaluation mode, on `device`.
         tokenizer: The model's own.
         device: Where the model is.
+        source: Where its files came from (see `Checkpoint`), if from files.
+        sha256: Of its weights, if from files.
     """
 
-    def __init__(self, model: CEFNet, tokenizer: Tokenizer, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        model: CEFNet,
+        tokenizer: Tokenizer,
+        device: str | torch.device = "cpu",
+        source: str = "",
+        sha256: str = "",
+    ) -> None:
         self.model, self.tokenizer = model, tokenizer
+        self.source, self.sha256 = source, sha256
         self.config: ModelConfig = model.config
         self.device = pick_device(device)
 
@@ -67,7 +77,7 @@ class Predictor:
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Predictor":
         """Wraps what `cefnet.weights.load` returned."""
         device = next(checkpoint.model.parameters()).device
-        return cls(checkpoint.model, checkpoint.tokenizer, device)
+        return cls(checkpoint.model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256)
 
     @torch.inference_mode()
     def encode(self, image: Source, size: int | None = None) -> Photo:
