@@ -101,12 +101,73 @@ WORDWISE_WITHOUT = "Without each word"
 WORDWISE_GROWING = "As the sentence grows"
 WORDWISE_LEFT_OUT = "without “{words}”"
 WORDWISE_MOST = "“{words}” changes the mask most: without it, {overlap:.0f}% of the mask stays the same (overlap, IoU)."
-WORDWISE_LOST = "Without “{words}” the network finds nothing at all."
+WORDWISE_LOST = "Without “{words}” no mask is left."
 WORDWISE_SAME = "No word changes the mask much here: without any one of them, at least {overlap:.0f}% stays the same (IoU)."
 WORDWISE_ABSENT = "The whole expression has no mask here."
 WORDWISE_GROUPS = "The expression is long, so that its words are taken in groups."
 WORDWISE_SCORE = "score {score:.2f}"
 WORDWISE_OVERLAP = "overlap {overlap:.2f}"
-WORDWISE_NOTHING = "nothing found"
+WORDWISE_NOTHING = "nothing here matches"
+WORDWISE_UNCERTAIN = "no pixel is certain enough"
 WORDWISE_ALT = "Mask of “{expression}”"
 WORDWISE_ALT_NOTHING = "The photo: nothing matches “{expression}”"
+
+# footer
+LOADED = "Models in use"
+FROM_APP = "shipped with the app"
+FROM_FOLDER = "folder {name}"
+WEIGHTS = "weights {sha256}"
+PRIVACY = "Your photos and questions serve your visit alone: nobody else sees them, and after an hour they are gone."
+
+# takeaway, exports
+TAKE_HINT = "Files are made when you ask for them. Mask and cut-out are of the expression and model above, in the photo's own size."
+DOWNLOADS = {
+    "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "png": "Figure (PNG)", "pdf": "Figure (PDF)",
+    "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
+}  # fmt: skip
+SNIPPETS_HINT = "The same question as code:"
+SNIPPETS = {"client": "Python, this app's API", "curl": "curl", "library": "Python, the library"}
+FIGURE_BOUNDARY = "Boundary, by {model}"
+COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
+UNKNOWN = "unknown"
+MODEL_LINE = "{name}, SHA-256 of its weights: {sha256}"
+ZIP_README = """CEFNet: masks from words
+
+Photo: {photo}
+Mask threshold: {threshold:g} (a pixel of at least this probability belongs to the mask)
+
+Models
+{models}
+
+Expressions, each in its folder
+{expressions}
+
+In each folder
+figure.png, figure.pdf   photo, every model's mask; boundary and words of {focus}
+MODEL/mask.png           255 where the expression is, else 0; as large as the photo; all 0: nothing matches
+MODEL/cutout.png         the mask's part of the photo, the rest transparent; only where something matches
+MODEL/boundary.png       the boundary map, 0 to 255
+
+annotations.json   all masks in COCO format: compressed RLE, box (x, y, width, height), area, score, expression, model;
+                   "absent" names what was not found
+"""
+
+# api
+API_PHOTO = "Photo: a file or URL (JPEG, PNG, WebP)"
+API_EXPRESSION = "Expression: what to look for, in English words"
+API_MODEL = "Name of the model"
+API_OTHER = "Name of the other model"
+API_MASK_THRESHOLD = "Mask threshold, 0 to 1; None: the model's own"
+API_PRESENCE_THRESHOLD = "Presence threshold, 0 to 1; None: the model's own"
+API_SIZE = "Side in pixels of the network's input, a multiple of 32; None: the model's own"
+API_STAGE = "Encoder stage: 3, 4 or 5"
+API_Y = "Place that attends: pixels of the photo from its top; None: the most certain"
+API_X = "Place that attends: pixels of the photo from its left; None: the most certain"
+API_NO_PHOTO = "photo is missing: send a file or a URL."
+API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog on the left."
+API_CHOICE = "{name} must be one of: {choices}."
+API_NUMBER = "{name} must be a number{limits}."
+API_LIMITS = " from {least:g} to {most:g}"
+API_LEAST = " of 0 or more"
+MCP_VALUE = "CEFNET_MCP is '{value}'; set it to 1 (MCP server on) or 0 (off)."
+MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip install -r requirements-mcp.txt"

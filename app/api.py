@@ -1,0 +1,273 @@
+"""The API: /segment, /compare and /explain. They keep nothing of a call, and are the tools of the MCP server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from app import strings
+from app.errors import plain, plainly, readable
+from app.parts import overlap
+from app.service import Picture, Service, Session, picture_from
+from cefnet import render
+from cefnet.result import Result
+
+SIDES = 64, 640  # pixels, the least and the most of the network's input
+
+Pixels = NDArray[np.uint8]
+Heatmap = tuple[Pixels, str]  # picture, caption
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one model says about one expression: maps as large as the photo, and as large as the shown picture."""
+
+    model: str
+    picture: Picture
+    whole: Result
+    shown: Result
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, in the photo's own pixels."""
+        return {"model": self.model, **self.whole.to_dict()}
+
+
+@dataclass(frozen=True)
+class Api:
+    """The endpoints, by their names. Their docstrings are what the API page and MCP clients show."""
+
+    service: Service
+
+    def segment(
+        self, photo: str | None, expression: str | None, model: str,
+        mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
+    ) -> tuple[dict[str, Any], Pixels, Pixels]:  # fmt: skip
+        """Finds what an expression such as "dog on the left" names in a photo, and gives its mask.
+
+        Args:
+            photo: The photo, a file or URL: JPEG, PNG or WebP; turned upright by its EXIF tag.
+            expression: What to look for, in English words.
+            model: Name of the model.
+            mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
+            presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
+            size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
+
+        Returns:
+            JSON, in the photo's own pixels: model, expression, score, present, the thresholds, box (x_min, y_min,
+            x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings (seconds).
+            The mask as a PNG of 0 and 255, as large as the photo; all 0 where nothing matches.
+            The photo, at most 1024 pixels long, with the mask over it.
+        """
+        found = self.find(Session(), read(photo), expression, model, mask_threshold, presence_threshold, size)
+        return found.to_dict(), render.grey(found.whole.found), render.overlay(found.picture.pixels, found.shown.found)
+
+    def compare(
+        self, photo: str | None, expression: str | None, model: str, other: str,
+        mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
+    ) -> tuple[dict[str, Any], Pixels]:  # fmt: skip
+        """Asks two models (VCM and ACM) for the same expression in a photo, and shows where they agree.
+
+        Args:
+            photo: The photo, a file or URL: JPEG, PNG or WebP; turned upright by its EXIF tag.
+            expression: What to look for, in English words.
+            model: Name of the first model.
+            other: Name of the second model.
+            mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
+            presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
+            size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
+
+        Returns:
+            JSON: iou (overlap of the two masks, 0 to 1; 1 where both find nothing), answers (as of /segment, one a
+            model), colours (what those of the picture mean).
+            The greyed photo, at most 1024 pixels long, with what both, only the first and only the second found.
+        """
+        picture, session, thresholds = read(photo), Session(), (mask_threshold, presence_threshold)
+        first = self.find(session, picture, expression, model, *thresholds, size)
+        second = self.find(session, picture, expression, other, *thresholds, size)
+        told = {
+            "iou": overlap(first.whole.found, second.whole.found),
+            "answers": [first.to_dict(), second.to_dict()],
+            "colours": {"both": code(render.BOTH), "first": code(render.FIRST), "second": code(render.SECOND)},
+        }
+        return told, render.agreement(picture.pixels, first.shown.found, second.shown.found)
+
+    def explain(
+        self, photo: str | None, expression: str | None, model: str, stage: int,
+        y: float | None = None, x: float | None = None,
+        mask_threshold: float | None = None, presence_threshold: float | None = None,
+    ) -> tuple[dict[str, Any], Pixels, list[Heatmap], Pixels | None]:  # fmt: skip
+        """Shows why a model answers as it does: boundary, where each word is listened to, what a place attends to.
+
+        Args:
+            photo: The photo, a file or URL: JPEG, PNG or WebP; turned upright by its EXIF tag.
+            expression: What to look for, in English words.
+            model: Name of the model.
+            stage: Encoder stage to look into: 3 (fine), 4 or 5 (coarse).
+            y: The place that attends, in pixels of the photo from its top. Default: that of the most certain pixel.
+            x: The place that attends, in pixels of the photo from its left. Default: that of the most certain pixel.
+            mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
+            presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
+
+        Returns:
+            JSON: as of /segment; stage, y, x; words (share: of the attention, over the whole photo; share_in_mask:
+            over the mask), brightest (the values at the bright end of the heatmaps).
+            The boundary map, a heatmap over the greyed photo, at most 1024 pixels long.
+            A heatmap for each word, which is its caption; all have one scale.
+            What the place (y, x) attends to, as a heatmap; none of a model without co-attention.
+        """
+        found = self.find(Session(), read(photo), expression, model, mask_threshold, presence_threshold)
+        y, x = place(found.whole, y, x)
+        told = {**found.to_dict(), "stage": stage, "y": y, "x": x, "words": [], "brightest": {"boundary": 1.0}}
+        boundary = render.heatmap(found.shown.boundary, found.picture.pixels, top=1.0)
+        if self.service.predictors[model].config.attention == "none":
+            return told, boundary, [], None
+        maps = found.shown.word_attention(stage)
+        top = max(float(heat.max()) for _, heat in maps)
+        told["words"] = [share(word, heat, found.shown.found) for word, heat in maps]
+        row = found.whole.height / found.shown.height, found.whole.width / found.shown.width
+        y, x = y / row[0], x / row[1]
+        attention = found.shown.co_attention(y, x, stage)
+        told["brightest"] |= {"words": top, "co_attention": float(attention.max())}
+        pictures = [(render.heatmap(heat, found.picture.pixels, top), word) for word, heat in maps]
+        return told, boundary, pictures, render.mark(render.heatmap(attention, found.picture.pixels), y, x)
+
+    def find(
+        self, session: Session, picture: Picture, expression: str | None, model: str,
+        mask_threshold: float | None, presence_threshold: float | None, size: int | None = None,
+    ) -> Found:  # fmt: skip
+        """Asks one model; what is None is the model's own.
+
+        Raises:
+            gr.Error: nothing is asked for.
+            ValueError: the expression or the size cannot be used.
+        """
+        if expression is None or not expression.strip():
+            raise plain(strings.API_NO_EXPRESSION)
+        (shown,), _ = self.service.segment(session, picture, model, [expression], size)
+        thresholds = {"mask_threshold": mask_threshold, "presence_threshold": presence_threshold}
+        given: dict[str, Any] = {name: value for name, value in thresholds.items() if value is not None}
+        shown = replace(shown, **given)
+        return Found(model, picture, replace(shown, height=picture.size[0], width=picture.size[1]), shown)
+
+
+def endpoints(service: Service) -> None:
+    """Adds the endpoints to the page that is being built, which shows nothing of them.
+
+    /compare is there if two models are.
+    """
+    api, names = Api(service), list(service.predictors)
+    with gr.Column(visible=False):
+        question = [photo(), gr.Textbox(label=strings.API_EXPRESSION), choice("model", strings.API_MODEL, names, 0)]
+        mask = number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
+        presence = number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
+        size = number("size", strings.API_SIZE, *SIDES, precision=0)
+        add(api.segment, [*question, mask, presence, size], [told(), picture("mask"), picture("overlay")])
+        if len(names) > 1:
+            other = choice("other", strings.API_OTHER, names, 1)
+            add(api.compare, [*question, other, mask, presence, size], [told(), picture("agreement")])
+        stage = number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
+        point = [number("y", strings.API_Y, 0), number("x", strings.API_X, 0)]
+        words = gr.Gallery(label="words", format="png")
+        explained = [told(), picture("boundary"), words, picture("co-attention")]
+        add(api.explain, [*question, stage, *point, mask, presence], explained)
+
+
+def add(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """One endpoint, by the name of `fn`."""
+    trigger = gr.Button(visible=False)
+    trigger.click(
+        plainly(fn), list(inputs), list(outputs), api_name=fn.__name__, concurrency_id="models", concurrency_limit=1
+    )
+
+
+def photo() -> gr.Image:
+    """A photo as a file, which `picture_from` reads."""
+    component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
+    component.preprocess = readable(component.preprocess)  # type: ignore[method-assign]
+    return component
+
+
+def choice(name: str, label: str, choices: list[str], default: int) -> gr.Dropdown:
+    """One of several names."""
+    component = gr.Dropdown(choices, value=choices[default], label=label)
+    return checked(component, strings.API_CHOICE.format(name=name, choices=", ".join(choices)))
+
+
+def number(name: str, label: str, least: float, most: float | None = None, **options: Any) -> gr.Number:
+    """A number, which may be left out."""
+    component = gr.Number(label=label, minimum=least, maximum=most, **{"value": None, **options})
+    limits = strings.API_LIMITS.format(least=least, most=most) if most is not None else strings.API_LEAST
+    return checked(component, strings.API_NUMBER.format(name=name, limits=limits))
+
+
+def checked(component: Any, message: str) -> Any:
+    """`component`, which says `message` of any value that it can't take."""
+    preprocess = component.preprocess
+
+    def check(payload: Any) -> Any:
+        try:
+            return preprocess(payload)
+        except Exception:
+            raise plain(message) from None
+
+    component.preprocess = check
+    return component
+
+
+def told() -> gr.JSON:
+    """What is said in JSON."""
+    return gr.JSON(label="answer")
+
+
+def picture(label: str) -> gr.Image:
+    """A picture without loss."""
+    return gr.Image(label=label, format="png")
+
+
+def read(path: str | None) -> Picture:
+    """The picture of an upload.
+
+    Raises:
+        gr.Error: there is none.
+        ValueError: it can't be read.
+    """
+    if path is None:
+        raise plain(strings.API_NO_PHOTO)
+    return picture_from(path)
+
+
+def place(result: Result, y: float | None, x: float | None) -> tuple[float, float]:
+    """The place that is given, else the most certain pixel's."""
+    row, column = np.unravel_index(int(result.probability.argmax()), (result.height, result.width))
+    return float(row if y is None else y), float(column if x is None else x)
+
+
+def share(word: str, heat: NDArray[np.float32], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """How much a word is listened to."""
+    return {"word": word, "share": float(heat.mean()), "share_in_mask": float(heat[mask].mean()) if mask.any() else None}
+
+
+def code(colour: render.Colour) -> str:
+    """A colour as in a style sheet."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def mcp_server() -> bool:
+    """Whether the endpoints are offered as MCP tools too: CEFNET_MCP=1.
+
+    Raises:
+        ValueError: they should be, but gradio[mcp] is not installed; or the value is neither 0 nor 1.
+    """
+    wanted = os.environ.get("CEFNET_MCP", "").strip()
+    if wanted not in ("", "0", "1"):
+        raise ValueError(strings.MCP_VALUE.format(value=wanted))
+    if wanted == "1" and importlib.util.find_spec("mcp") is None:
+        raise ValueError(strings.MCP_MISSING)
+    return wanted == "1"

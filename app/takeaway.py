@@ -1,0 +1,110 @@
+"""The tab "Take it away": files, made when they are asked for, and the same question as code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from app import exports, snippets, strings
+from app.errors import plainly
+from app.page import HIDDEN, Shared, View, focus
+from app.parts import about, hint
+from app.service import Answer, Focus, Service
+
+# A download button has its file before it is clicked. This one gets it after, so the browser has to be told; and it
+# gives the file back, or the next click would save an old one.
+SAVE = """(file) => {
+  if (file) {
+    const link = Object.assign(document.createElement("a"), {href: file.url, download: file.orig_name});
+    document.body.append(link);
+    link.click();
+    link.remove();
+  }
+  return null;
+}"""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to take away.
+
+    Attributes:
+        make: The file.
+        name: Begins its name, before the expression.
+        ending: Ends it.
+        always: Whether there is one where nothing was found.
+    """
+
+    make: Callable[[Focus], bytes]
+    name: str
+    ending: str
+    always: bool = True
+
+
+def downloads(service: Service) -> dict[str, Download]:
+    """The files by the keys of `strings.DOWNLOADS`."""
+    known = "\n".join(
+        strings.MODEL_LINE.format(name=name, sha256=predictor.sha256 or strings.UNKNOWN)
+        for name, predictor in service.predictors.items()
+    )
+    return {
+        "mask": Download(exports.mask_png, "mask", ".png", always=False),
+        "cutout": Download(exports.cutout_png, "cutout", ".png", always=False),
+        "png": Download(lambda now: exports.figure_file(now, "png"), "figure", ".png"),
+        "pdf": Download(lambda now: exports.figure_file(now, "pdf"), "figure", ".pdf"),
+        "coco": Download(lambda now: exports.coco_json(now.answer, now.threshold), "coco", ".json"),
+        "zip": Download(lambda now: exports.everything(now, known), "cefnet", ".zip"),
+    }
+
+
+def tab(service: Service, shared: Shared) -> View:
+    """Lays the tab out."""
+    hint(strings.TAKE_HINT)
+    title = gr.HTML(elem_id="take-about")
+    files = downloads(service)
+    buttons: dict[str, gr.DownloadButton] = {}
+    with gr.Row(elem_id="take-files"):
+        for key, download in files.items():
+            buttons[key] = gr.DownloadButton(strings.DOWNLOADS[key], size="md", min_width=150, elem_id=f"take-{key}")
+            connect(buttons[key], download, shared)
+    hint(strings.SNIPPETS_HINT)
+    codes: dict[str, gr.Code] = {}
+    with gr.Tabs(elem_id="take-code"):
+        for key, (language, _) in snippets.SNIPPETS.items():
+            with gr.Tab(strings.SNIPPETS[key]):
+                codes[key] = gr.Code(
+                    language=language, label=strings.SNIPPETS[key], interactive=False, wrap_lines=True,
+                    show_line_numbers=False, elem_id=f"take-code-{key}",
+                )  # fmt: skip
+
+    def draw(now: Focus) -> dict[Any, Any]:
+        query = snippets.Query(
+            snippets.address(), exports.photo_name(now.answer), now.result.expression, now.model, now.threshold
+        )
+        drawn: dict[Any, Any] = {title: about(now)}
+        drawn |= {codes[key]: write(query) for key, (_, write) in snippets.SNIPPETS.items()}
+        some = now.result.present
+        return drawn | {buttons[key]: gr.update(interactive=some or one.always) for key, one in files.items()}
+
+    return View([title, *buttons.values(), *codes.values()], draw)
+
+
+def connect(button: gr.DownloadButton, download: Download, shared: Shared) -> None:
+    """A click makes the file and saves it."""
+
+    def make(answer: Answer | None, model: str, index: int, threshold: float) -> str:
+        now = focus(answer, model, index, threshold)
+        name = exports.file_name(download.name, now, download.ending)
+        file = save_bytes_to_cache(download.make(now), name, button.GRADIO_CACHE)
+        button.temp_files.add(file)  # so that it goes when it is stale, as Gradio's own files do
+        return file
+
+    made = button.click(
+        plainly(make), shared.inputs, button, show_progress="minimal", concurrency_id="files", concurrency_limit=1,
+        api_visibility="private",
+    )  # fmt: skip
+    made.success(None, button, button, js=SAVE, **HIDDEN)
