@@ -1,0 +1,92 @@
+"""How the page is served: bounded, with nothing recorded, shared or fetched from elsewhere.
+
+What Gradio keeps or sends unless told otherwise, and what is done about it, is in docs/hosting.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.service import Service, models_from_environment
+
+HERE = Path(__file__).parent
+SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+WAITING = 24  # events that may wait, of all visitors together; who comes next is told that the app is busy
+SIDE_BY_SIDE = 4  # of one kind of event, where it names no limit of its own: redrawing is light
+VISITORS = 200  # whose answers are kept; those of the longest idle one go first
+# What would write visitors' answers and recordings to disk, where `delete_cache` doesn't look.
+CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
+
+
+def serve() -> None:
+    """Load the models and serve the page; address and port by GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."""
+    from app.ui import build  # here: the page is not needed to launch another one
+
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        service = Service.load(models_from_environment())
+    except (RuntimeError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    launch(build(service))
+
+
+def launch(blocks: gr.Blocks, waiting: int = WAITING, **options: Any) -> Any:
+    """Start the server.
+
+    Args:
+        blocks: The page, made with `analytics_enabled=False` and a `delete_cache`.
+        waiting: How many events may wait.
+        options: More of `gr.Blocks.launch`.
+
+    Returns:
+        As `gr.Blocks.launch`.
+    """
+    blocks.queue(max_size=waiting, api_open=False, default_concurrency_limit=SIDE_BY_SIDE)
+    blocks._queue.ANALYTICS_MAX_EVENTS = 1  # its log of who ran what when is kept even without monitoring
+    return blocks.launch(
+        theme=theme(),
+        css_paths=HERE / "style.css",
+        allowed_paths=[str(HERE / "examples")],
+        share=False,
+        show_error=False,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        footer_links=["api"],
+        max_file_size="30mb",
+        state_session_capacity=VISITORS,
+        app_kwargs={"middleware": [Middleware(Closed, prefixes=CLOSED)]},
+        **options,
+    )
+
+
+def theme() -> gr.themes.Default:
+    """One accent, fonts that every system has."""
+    return gr.themes.Default(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=SYSTEM_FONTS,
+        font_mono=["monospace"],
+    ).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
+
+
+class Closed:
+    """Answers "not found" where a path starts with one of `prefixes`."""
+
+    def __init__(self, app: ASGIApp, prefixes: tuple[str, ...]) -> None:
+        self.app, self.prefixes = app, prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self.prefixes):
+            await PlainTextResponse("Not found", status_code=404)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
