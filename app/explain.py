@@ -18,6 +18,7 @@ from cefnet import render
 
 __all__ = ["attention_tab", "boundary_tab", "refinement_tab", "words_tab"]
 
+FAINT = 0.25  # a boundary map that stays below is not brightened to the full scale
 
 # Boundary
 
@@ -34,18 +35,21 @@ def boundary_tab(service: Service, shared: Shared) -> View:
         alt = strings.BOUNDARY_ALT.format(expression=now.result.expression, model=views.title(now.model)[0])
         own = service.predictors[now.model].config.boundary
         note = "" if own else f'<p class="hint">{strings.BOUNDARY_NONE}</p>'
+        pixels, top = boundary(now)
         return {
             head: about(now) + note,
-            picture: gr.update(value=boundary(now), alt_text=alt),
-            legend: scale(strings.BOUNDARY_SCALE if own else strings.SLOPE_SCALE),
+            picture: gr.update(value=pixels, alt_text=alt),
+            legend: scale(strings.BOUNDARY_SCALE if own else strings.SLOPE_SCALE, f"{top:.2f}"),
         }
 
     return View([head, picture, legend], draw)
 
 
-def boundary(now: Focus) -> NDArray[np.uint8]:
-    """The boundary map over the greyed photo, on the scale 0..1."""
-    return render.heatmap(now.result.boundary, now.answer.picture.pixels, top=1.0)
+def boundary(now: Focus) -> tuple[NDArray[np.uint8], float]:
+    """The boundary map over the greyed photo, and the value shown brightest: its highest, unless all is faint."""
+    found = now.result.boundary
+    top = max(float(found.max()), FAINT)
+    return render.heatmap(found, now.answer.picture.pixels, top), top
 
 
 # Refinement

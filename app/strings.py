@@ -171,3 +171,7 @@ API_LIMITS = " from {least:g} to {most:g}"
 API_LEAST = " of 0 or more"
 MCP_VALUE = "CEFNET_MCP is '{value}'; set it to 1 (MCP server on) or 0 (off)."
 MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip install -r requirements-mcp.txt"
+
+# spelling
+HARDLY_KNOWN = "The networks hardly know {words}."
+DID_YOU_MEAN = "Did you mean"

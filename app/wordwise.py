@@ -122,9 +122,9 @@ def small(photo: render.Photo, result: Result, whole: Result, title: str, before
     mask = result.found
     notes = [strings.WORDWISE_SCORE.format(score=result.score)]
     if before is not None:
-        notes[0] += f" ({result.score - before.score:+.2f})".replace("-", "−")
+        notes[0] += f" ({signed(result.score - before.score)})"
     if not mask.any():
-        notes.append(strings.WORDWISE_NOTHING)
+        notes.append(strings.WORDWISE_UNCERTAIN if result.present else strings.WORDWISE_NOTHING)
     elif whole.found.any():
         notes.append(strings.WORDWISE_OVERLAP.format(overlap=overlap(mask, whole.found)))
     alt = strings.WORDWISE_ALT if mask.any() else strings.WORDWISE_ALT_NOTHING
@@ -141,3 +141,9 @@ def summary(groups: Sequence[str], less: Sequence[Result], whole: Result) -> str
         return strings.WORDWISE_LOST.format(words=groups[least])
     text = strings.WORDWISE_MOST if overlaps[least] < ALIKE else strings.WORDWISE_SAME
     return text.format(words=groups[least], overlap=100 * overlaps[least])
+
+
+def signed(change: float) -> str:
+    """A change with its sign, to two places."""
+    text = f"{change:+.2f}"
+    return "±0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
