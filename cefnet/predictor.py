@@ -6,7 +6,7 @@
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Predictor:
         device: Where the model is.
         source: Where its files came from (see `Checkpoint`), if from files.
         sha256: Of its weights, if from files.
+        words: How often each word was seen in training, if known.
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class Predictor:
         device: str | torch.device = "cpu",
         source: str = "",
         sha256: str = "",
+        words: Mapping[str, int] | None = None,
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.source, self.sha256 = source, sha256
+        self.words: Mapping[str, int] = words or {}
         self.config: ModelConfig = model.config
         self.device = pick_device(device)
 
@@ -77,7 +80,9 @@ class Predictor:
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Predictor":
         """Wraps what `cefnet.weights.load` returned."""
         device = next(checkpoint.model.parameters()).device
-        return cls(checkpoint.model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256)
+        return cls(
+            checkpoint.model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256, checkpoint.words
+        )
 
     @torch.inference_mode()
     def encode(self, image: Source, size: int | None = None) -> Photo:

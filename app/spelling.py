@@ -1,0 +1,184 @@
+"""Help with words: which ones the models hardly know, and what may have been meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from app import strings
+from app.service import Answer, Service
+
+KNOWN = 2  # times a word was seen in training; below it, it is hardly known
+WELL_KNOWN = 5  # times; only such words are suggested, so that a suggestion is worth its click
+MOST = 3  # suggestions a word
+LETTERS_AN_ERROR = 3  # one typing error is allowed for so many letters,
+ERRORS = 3  # at least one, and at most so many
+# Little words that a model may miss without harm, whether it was trained on them or not.
+STOP_WORDS = frozenset(
+    """a am an and any are as be been but can could did do does find for get give had has have he her hers him his how i if
+    in is it its just let look mark mask me my no not of off on or our out please select show so some that the their them
+    then there these they this those to us very want was we were what when where which who whom whose why will with would
+    you your""".split()
+)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A word that the models hardly know.
+
+    Attributes:
+        word: As typed, without punctuation around it.
+        suggestions: Words they know well, the likeliest first; at most `MOST`.
+    """
+
+    word: str
+    suggestions: tuple[str, ...]
+
+
+def unsure(expression: str, words: Mapping[str, int]) -> list[Doubt]:
+    """Finds the words of an expression that training hardly met.
+
+    Words with digits, single letters and `STOP_WORDS` are let pass. "dog's" is known if "dog" is, and "grey-haired" if
+    both parts are.
+
+    Args:
+        expression: As typed.
+        words: How often each word was seen in training; if empty, nothing is known about words, nor said.
+
+    Returns:
+        One doubt a word, in order, each word once.
+    """
+    if not words:
+        return []
+    doubts: dict[str, Doubt] = {}
+    for word in _parts(expression, words):
+        plain = word.lower()
+        if plain not in doubts and not _passes(plain, words):
+            doubts[plain] = Doubt(word, nearest(plain, words))
+    return list(doubts.values())
+
+
+def nearest(word: str, words: Mapping[str, int]) -> tuple[str, ...]:
+    """Well-known words that `word` (lower-case) may have been meant to be: fewest typing errors first, then counts.
+
+    An error is a letter added, left out or changed, two letters swapped, or a space left out.
+    """
+    allowed = min(max(1, len(word) // LETTERS_AN_ERROR), ERRORS)
+    candidates = [one for one, count in words.items() if count >= WELL_KNOWN and one != word and _is_word(one)]
+    near = process.extract(word, candidates, scorer=OSA.distance, score_cutoff=allowed, limit=None)
+    ranked = [(errors, -words[one], one) for one, errors, _ in near]
+    if not any(errors == 1 for errors, _, _ in ranked):
+        ranked += [(1, -count, two) for two, count in _apart(word, words)]
+    return tuple(one for _, _, one in sorted(ranked)[:MOST])
+
+
+def replace_word(expression: str, word: str, by: str) -> str:
+    """The expression with every `word` (whole, in upper or lower case) replaced, all else as it was."""
+    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: by, expression, flags=re.IGNORECASE)
+
+
+def vocabulary(service: Service) -> dict[str, int]:
+    """How often each word was seen by whichever model saw it most."""
+    merged: dict[str, int] = {}
+    for predictor in service.predictors.values():
+        merged |= {word: max(count, merged.get(word, 0)) for word, count in predictor.words.items()}
+    return merged
+
+
+def _parts(expression: str, words: Mapping[str, int]) -> Iterable[str]:
+    """The words as they are to be judged: whole where training knows them so, else what hyphens join."""
+    for typed in expression.split():
+        whole = re.sub(r"^\W+|\W+$", "", typed)
+        for part in [whole] if words.get(whole.lower(), 0) >= KNOWN else re.split(r"[^\w'’]+", whole):
+            if part := re.sub(r"['’]s?$", "", part).strip("'’_"):
+                yield part
+
+
+def _passes(word: str, words: Mapping[str, int]) -> bool:
+    return words.get(word, 0) >= KNOWN or word in STOP_WORDS or len(word) == 1 or not _is_word(word)
+
+
+def _is_word(word: str) -> bool:
+    return not any(character.isdigit() for character in word)
+
+
+def _apart(word: str, words: Mapping[str, int]) -> Iterable[tuple[str, int]]:
+    """Two well-known words that `word` may be without their space, and how often the rarer was seen."""
+    for cut in range(2, len(word) - 1):
+        pair = word[:cut], word[cut:]
+        count = min(words.get(one, 0) for one in pair)
+        if count >= WELL_KNOWN:
+            yield " ".join(pair), count
+
+
+# On the page
+
+
+@dataclass(frozen=True)
+class Help:
+    """What stands below the expression.
+
+    Attributes:
+        note: Says which words are hardly known.
+        choices: What may have been meant; a row is (word, its replacement).
+    """
+
+    note: gr.HTML
+    choices: gr.Dataset
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.note, self.choices]
+
+
+def layout() -> Help:
+    """Lays the parts out, out of sight."""
+    note = gr.HTML(visible=False, elem_id="doubt")
+    texts = [gr.Textbox(visible=False, label=label) for label in ("word", "replacement")]
+    choices = gr.Dataset(
+        components=texts, samples=[["", ""]], sample_labels=[""], label=strings.DID_YOU_MEAN, layout="gallery",
+        visible=False, elem_id="suggestions",
+    )  # fmt: skip
+    return Help(note, choices)
+
+
+def show(part: Help, service: Service, answer: Answer) -> dict[Any, Any]:
+    """Updates of `part.outputs` for an answer."""
+    return help_for(part, answer.expressions, vocabulary(service))
+
+
+def help_for(part: Help, expressions: Iterable[str], words: Mapping[str, int]) -> dict[Any, Any]:
+    """Updates of `part.outputs` for some expressions."""
+    doubts = unsure(" ".join(expressions), words)
+    if not doubts:
+        return hide(part)
+    rows = [[doubt.word, by] for doubt in doubts for by in doubt.suggestions]
+    labels = [by if len(doubts) == 1 else f"{word} → {by}" for word, by in rows]
+    return {
+        part.note: gr.update(value=said(doubts), visible=True),
+        part.choices: gr.update(samples=rows, sample_labels=labels, visible=True) if rows else gr.update(visible=False),
+    }
+
+
+def said(doubts: Iterable[Doubt]) -> str:
+    """The doubts in a sentence, as HTML."""
+    quoted = ", ".join(f"<mark>“{escape(doubt.word)}”</mark>" for doubt in doubts)
+    return f'<p class="doubt" role="status">{strings.HARDLY_KNOWN.format(words=quoted)}</p>'
+
+
+def hide(part: Help) -> dict[Any, Any]:
+    """Updates of `part.outputs` where there is nothing to say."""
+    return {one: gr.update(visible=False) for one in part.outputs}
+
+
+def mend(text: str, row: list[str]) -> str:
+    """What the expression box holds after a click on a row of `Help.choices`."""
+    word, by = row
+    return replace_word(text, word, by)
