@@ -131,8 +131,7 @@ class Api:
         maps = found.shown.word_attention(stage)
         top = max(float(heat.max()) for _, heat in maps)
         told["words"] = [share(word, heat, found.shown.found) for word, heat in maps]
-        row = found.whole.height / found.shown.height, found.whole.width / found.shown.width
-        y, x = y / row[0], x / row[1]
+        y, x = y * found.shown.height / found.whole.height, x * found.shown.width / found.whole.width
         attention = found.shown.co_attention(y, x, stage)
         told["brightest"] |= {"words": top, "co_attention": float(attention.max())}
         pictures = [(render.heatmap(heat, found.picture.pixels, top), word) for word, heat in maps]
@@ -208,12 +207,12 @@ def number(name: str, label: str, least: float, most: float | None = None, **opt
 
 
 def checked(component: Any, message: str) -> Any:
-    """`component`, which says `message` of any value that it can't take."""
+    """`component`, which says `message` of any value that it can't take; None is its default."""
     preprocess = component.preprocess
 
     def check(payload: Any) -> Any:
         try:
-            return preprocess(payload)
+            return preprocess(component.value if payload is None else payload)
         except Exception:
             raise plain(message) from None
 
@@ -244,14 +243,22 @@ def read(path: str | None) -> Picture:
 
 
 def place(result: Result, y: float | None, x: float | None) -> tuple[float, float]:
-    """The place that is given, else the most certain pixel's."""
+    """The place that is given, else the most certain pixel's.
+
+    Raises:
+        ValueError: it is outside the photo.
+    """
     row, column = np.unravel_index(int(result.probability.argmax()), (result.height, result.width))
-    return float(row if y is None else y), float(column if x is None else x)
+    y, x = float(row if y is None else y), float(column if x is None else x)
+    if not (y < result.height and x < result.width):
+        raise ValueError(strings.API_OUTSIDE.format(y=y, x=x, height=result.height, width=result.width))
+    return y, x
 
 
 def share(word: str, heat: NDArray[np.float32], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """How much a word is listened to."""
-    return {"word": word, "share": float(heat.mean()), "share_in_mask": float(heat[mask].mean()) if mask.any() else None}
+    inside = float(heat[mask].mean()) if mask.any() else None
+    return {"word": word, "share": float(heat.mean()), "share_in_mask": inside}
 
 
 def code(colour: render.Colour) -> str:

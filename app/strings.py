@@ -120,7 +120,8 @@ WEIGHTS = "weights {sha256}"
 PRIVACY = "Your photos and questions serve your visit alone: nobody else sees them, and after an hour they are gone."
 
 # takeaway, exports
-TAKE_HINT = "Files are made when you ask for them. Mask and cut-out are of the expression and model above, in the photo's own size."
+TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above; mask and
+cut-out are as large as your photo."""
 DOWNLOADS = {
     "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "png": "Figure (PNG)", "pdf": "Figure (PDF)",
     "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
@@ -163,6 +164,7 @@ API_SIZE = "Side in pixels of the network's input, a multiple of 32; None: the m
 API_STAGE = "Encoder stage: 3, 4 or 5"
 API_Y = "Place that attends: pixels of the photo from its top; None: the most certain"
 API_X = "Place that attends: pixels of the photo from its left; None: the most certain"
+API_OUTSIDE = "y={y:g}, x={x:g} is outside the photo, which is {height} high and {width} wide."
 API_NO_PHOTO = "photo is missing: send a file or a URL."
 API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog on the left."
 API_CHOICE = "{name} must be one of: {choices}."
