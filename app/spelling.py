@@ -22,10 +22,10 @@ LETTERS_AN_ERROR = 3  # one typing error is allowed for so many letters,
 ERRORS = 3  # at least one, and at most so many
 # Little words that a model may miss without harm, whether it was trained on them or not.
 STOP_WORDS = frozenset(
-    """a am an and any are as be been but can could did do does find for get give had has have he her hers him his how i if
-    in is it its just let look mark mask me my no not of off on or our out please select show so some that the their them
-    then there these they this those to us very want was we were what when where which who whom whose why will with would
-    you your""".split()
+    """a am an and any are as be been but can could did do does find for get give had has have he her hers him his how i
+    if in is it its just let look mark mask me my no not of off on or our out please select show so some that the their
+    them then there these they this those to us very want was we were what when where which who whom whose why will with
+    would you your""".split()
 )
 
 

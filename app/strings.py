@@ -177,3 +177,29 @@ MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip i
 # spelling
 HARDLY_KNOWN = "The networks hardly know {words}."
 DID_YOU_MEAN = "Did you mean"
+
+# compare
+COMPARE_HINT = """Both answers over one photo: {first} on the left of the line, {second} on the right. Drag the line, or
+move it with the arrow keys."""
+AND = " and "
+COMPARE_ONE = "Only {name} is loaded here: there is nothing to compare it with."
+SLIDE = "Where {first} ends and {second} begins"
+SLIDE_ALT = "The photo with the mask of {model}"
+AGREEMENT = "Where the two agree"
+AGREEMENT_ALT = "Agreement of {first} and {second} over the greyed photo; the legend says how much each colour covers"
+BOTH = "both"
+ONLY = "only {model}"
+IOU = "Overlap of the two masks (intersection over union): <b>{iou:.2f}</b>"
+NEITHER = "Neither finds anything to mask here."
+AT_SIZE = "input of {size} x {size} pixels"
+AT_OWN_SIZE = "at their own input size"
+COMPARE_FACTS = ("What they answered", "score", "mask", "time")
+COMPARE_COSTS = ("What a first answer costs at {size} x {size} pixels", "arithmetic", "attention memory")
+SIZE = "Input size (pixels)"
+SIZE_INFO = """What the networks see of the photo. Small things profit from more pixels; the table below says what they cost.
+The networks were trained at one size: far above it answers may get worse."""
+RUN_AT_SIZE = "Run at this size"
+GFLOP = "{work:.1f} GFLOP"
+MEGABYTES = "{memory:.1f} MB"
+NO_ATTENTION = "no co-attention"
+TIMES = " ({times:.1f} times that at {size})"
