@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from app_fixture import app, app_service, browser, visit  # noqa: F401
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet

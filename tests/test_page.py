@@ -1,0 +1,165 @@
+"""What the page shows, without a browser: verdicts, cards, masks in their styles, thumbnails, examples, errors."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import gallery, masks, views
+from app.errors import plainly, readable
+from app.page import focus
+from app.service import Answer, Service, Session, picture_from
+from app_fixture import NAMES, noise
+from cefnet.render import PALETTE
+
+
+@pytest.fixture(scope="module")
+def answer(app_service: Service) -> Answer:
+    """Two expressions; the first is found by both models, the second by none."""
+    told = app_service.ask(Session(), picture_from(noise(30, 40)), ["<b>dog</b>", "cat"])
+    results = {name: (replace(a, presence_threshold=0.0), replace(b, presence_threshold=2.0))
+               for name, (a, b) in told.results.items()}  # fmt: skip
+    return replace(told, results=results)
+
+
+def only(answer: Answer, *numbers: int) -> Answer:
+    results = {name: tuple(found[n] for n in numbers) for name, found in answer.results.items()}
+    return replace(answer, expressions=tuple(answer.expressions[n] for n in numbers), results=results)
+
+
+def test_the_verdict_says_what_was_found_and_what_was_not(answer: Answer) -> None:
+    assert "Found “&lt;b&gt;dog&lt;/b&gt;”" in views.verdict(only(answer, 0))
+    assert "Nothing here matches “cat”" in views.verdict(only(answer, 1)) and "absent" in views.verdict(only(answer, 1))
+    some = views.verdict(answer)
+    assert "Found 1 of 2" in some and "Nothing here matches “cat”" in some and "<b>" not in some
+
+
+def test_one_model_alone_finding_something_is_said(answer: Answer) -> None:
+    one = only(answer, 0)
+    vcm = tuple(replace(result, presence_threshold=2.0) for result in one.results[NAMES[0]])
+    assert "by ACM only" in views.verdict(replace(one, results={**one.results, NAMES[0]: vcm}))
+
+
+def test_cards_give_score_and_area_or_say_that_nothing_is_there(answer: Answer) -> None:
+    card = views.card(answer, NAMES[1], 0.0, [0, 1])
+    score = answer.results[NAMES[1]][0].score
+    assert f"<b>{score:.2f}</b>, 100.0% of the photo" in card and "nothing here matches" in card and "&lt;b&gt;" in card
+    assert views.css(PALETTE[0]) in card and views.css(PALETTE[1]) in card
+    assert "cat" not in views.card(answer, NAMES[1], 0.0, [0])  # only what the legend shows
+    assert "lower the threshold" in views.card(answer, NAMES[1], 1.1, [0])
+
+
+def test_nothing_is_drawn_where_nothing_is_present(answer: Answer) -> None:
+    photo, tab = answer.picture.pixels, masks_of(answer)
+    drawn = tab.draw(answer, 0.0, "fill", [1])
+    for name in NAMES:
+        assert np.array_equal(drawn[tab.images[name]], photo)
+    drawn = tab.draw(answer, 0.0, "fill", [0, 1])
+    assert not np.array_equal(drawn[tab.images[NAMES[0]]], photo)
+
+
+def masks_of(answer: Answer) -> masks.Masks:
+    service = Service({name: _Model() for name in answer.results})  # type: ignore[misc]
+    with gr.Blocks():
+        return masks.layout(service)
+
+
+class _Model:
+    """All that the layout asks of a model."""
+
+    class config:
+        mask_threshold = 0.5
+
+
+@pytest.mark.parametrize("style", ["fill", "outline", "spotlight", "cutout"])
+def test_styles(style: str) -> None:
+    photo = np.full((40, 40, 3), 100, np.uint8)
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 10:30] = True
+    shown = masks.picture(photo, [mask], [(0, 200, 0)], style)
+    inside, outside = shown[20, 20].tolist(), shown[2, 2].tolist()
+    expected = {
+        "fill": ([55, 145, 55], [60, 60, 60]),
+        "outline": ([100, 100, 100], [100, 100, 100]),
+        "spotlight": ([100, 100, 100], [25, 25, 25]),
+        "cutout": ([100, 100, 100, 255], [0, 0, 0, 0]),
+    }
+    assert (inside, outside) == expected[style]
+    if style in ("fill", "outline"):
+        red, green, blue = shown[10, 20].tolist()
+        assert red == blue == 0 and green > 100  # an antialiased line is a little darker than its colour
+
+
+def test_the_legend_is_out_of_sight_for_one_expression(answer: Answer) -> None:
+    tab = masks_of(answer)
+    two, one = tab.choices(answer), tab.choices(only(answer, 1))
+    assert two["choices"] == [("<b>dog</b>", 0), ("cat", 1)] and two["value"] == [0, 1] and two["visible"]
+    assert not one["visible"] and one["value"] == [0]
+
+
+def test_the_history_has_the_newest_first(answer: Answer) -> None:
+    session = Session()
+    session.add(only(answer, 0))
+    assert not gallery.history(session)["visible"]
+    session.add(answer)
+    told = gallery.history(session)
+    assert told["visible"] and [caption for _, caption in told["value"]] == ["<b>dog</b>; cat", "<b>dog</b>"]
+    assert told["value"][0][0].shape == (30, 40, 3)
+
+
+def test_examples_are_answered_once_for_everybody(app_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, ask = [], app_service.ask
+    monkeypatch.setattr(app_service, "ask", lambda *question: asked.append(question) or ask(*question))
+    answered = gallery.Answered(app_service)
+    assert asked == []  # none before somebody wants one
+    first = answered.answer(1)
+    assert answered.answer(1) is first and len(asked) == 1
+    assert first.expressions == (gallery.examples()[1]["expressions"][0],)
+
+
+def test_examples_carry_their_licences() -> None:
+    shown = gallery.examples()
+    credits = (gallery.EXAMPLES / "CREDITS.md").read_text()
+    assert len(shown) == 6
+    for one in shown:
+        assert Image.open(gallery.EXAMPLES / one["file"]).format == "WEBP"
+        assert one["expressions"] and one["licence"].startswith("CC BY")
+        assert one["source"] in credits and one["source"] in views.credits(shown)
+
+
+def test_a_focus_is_never_out_of_range(answer: Answer) -> None:
+    now = focus(answer, "gone", 7, 0.25)
+    assert (now.model, now.index, now.result.mask_threshold) == (NAMES[0], 1, 0.25)
+    assert now.of(NAMES[1]).expression == "cat"
+    with pytest.raises(gr.Error, match="forgotten"):
+        focus(None, NAMES[0], 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ValueError("too <long>"), "too &lt;long&gt;"),
+        (RuntimeError("/secret/path broke"), "Something went wrong"),
+        (OSError("/secret/path"), "Something went wrong"),
+    ],
+)
+def test_errors_are_plain_and_keep_paths_to_themselves(error: Exception, shown: str) -> None:
+    def fail(_: Any) -> None:
+        raise error
+
+    with pytest.raises(gr.Error) as caught:
+        plainly(fail)(1)
+    assert shown in caught.value.message and "secret" not in caught.value.message
+    with pytest.raises(gr.Error, match="not a photo"):
+        readable(fail)(1)
+
+
+def test_the_pages_english_is_in_one_place() -> None:
+    """What a person reads in the layout comes from app/strings.py."""
+    for file in ("ui", "ask", "masks", "gallery", "page"):
+        text = (Path(gallery.__file__).parent / f"{file}.py").read_text()
+        assert 'label="' not in text and 'placeholder="' not in text and 'info="' not in text, file
