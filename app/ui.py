@@ -81,7 +81,7 @@ def layout_tabs(
         model = gr.Radio(names, value=names[-1][1], label=strings.EXPLAIN_MODEL, elem_id="model")
         index = gr.Radio([], label=strings.EXPLAIN_EXPRESSION, visible=False, elem_id="index")
     tabs, shown = {}, {}
-    with gr.Tabs(elem_id="tabs"):
+    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
         with gr.Tab(strings.TABS["mask"], id="mask") as tabs["mask"]:
             mask = masks.layout(service)
         shared = Shared(session, answer, index, model, mask.threshold)

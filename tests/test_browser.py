@@ -34,12 +34,7 @@ def changed(page: Any, before: list[str]) -> list[str]:
 
 
 def open_tab(page: Any, name: str) -> None:
-    """Opens a tab, wherever it is: those that find no room are in a menu."""
-    tab = page.get_by_role("tab", name=strings.TABS[name], exact=True)
-    if not tab.first.is_visible():
-        page.locator("#tabs .overflow-menu > button").first.click()
-        tab = page.locator("#tabs .overflow-dropdown button", has_text=strings.TABS[name])
-    tab.first.click()
+    page.get_by_role("tab", name=strings.TABS[name], exact=True).click()
 
 
 def set_threshold(page: Any, value: float) -> None:
