@@ -6,6 +6,8 @@ What Gradio keeps or sends unless told otherwise, and what is done about it, is 
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,23 @@ CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 
 
 def serve() -> None:
-    """Load the models and serve the page; address and port by GRADIO_SERVER_NAME and GRADIO_SERVER_PORT."""
-    from app.ui import build  # here: the page is not needed to launch another one
+    """Load the models and serve the page; address and port by GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+
+    CEFNET_MCP=1 adds an MCP server (see `app.api`).
+    """
+    from app.api import mcp_server  # here: the page is not needed to launch another one
+    from app.ui import build
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
+        tools = mcp_server()
         service = Service.load(models_from_environment())
     except (RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    launch(build(service))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside cleans up like Ctrl-C
+    with tempfile.TemporaryDirectory(prefix="cefnet-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("GRADIO_TEMP_DIR", folder)  # Gradio leaves files behind where a visitor is connected
+        launch(build(service), mcp_server=tools)
 
 
 def launch(blocks: gr.Blocks, waiting: int = WAITING, **options: Any) -> Any:
