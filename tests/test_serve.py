@@ -189,7 +189,7 @@ def test_the_app_writes_nothing_but_its_temporary_files(
     log.seek(0)
     assert "Traceback" not in log.read()
     assert {file.name[:8] for file in home.rglob("*") if file.is_file()} <= {"fontlist"}  # matplotlib's own
-    assert not [file for file in temporary.rglob("*") if file.is_file()]  # gone with the server, though a client is still connected
+    assert not [file for file in temporary.rglob("*") if file.is_file()]  # with a client still connected
 
 
 def answers(url: str) -> bool:
