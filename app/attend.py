@@ -51,7 +51,7 @@ def tab(service: Service, shared: Shared) -> View:
         top = max((float(heat.max()) for heat in maps.values() if heat is not None), default=1.0)
         marked = render.mark(render.outline(plain, result.found), y, x)
         drawn: dict[Any, Any] = {
-            head: about(now), legend: scale(strings.ATTENTION_SCALE, f"{top:.1f}"),
+            head: about(now, model=False), legend: scale(strings.ATTENTION_SCALE, f"{top:.1f}"),
             photo: gr.update(value=marked, alt_text=strings.ATTENTION_PHOTO),
         }  # fmt: skip
         if not ours:  # else they are where somebody is moving them
@@ -121,7 +121,7 @@ def note(heat: Map | None, found: NDArray[np.bool_]) -> str:
     if found.any():
         inside = strings.ATTENTION_MASK.format(inside=100 * heat[found].sum() / heat.sum(), area=100 * found.mean())
     said = strings.ATTENTION_NOTE.format(half=percent(half(heat)), mask=inside)
-    return f'<p class="note">{said} {strings.ATTENTION_EVEN}</p>'
+    return f'<p class="note">{said}</p>'
 
 
 def half(heat: Map) -> float:

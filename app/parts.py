@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app import strings, views
 from app.errors import plainly
 from app.page import HIDDEN, Shared, View, focus
-from app.service import Answer, Focus, fit
+from app.service import Focus, fit
 from cefnet import render
 from cefnet.result import Result
 
@@ -80,28 +80,35 @@ def fitted(now: Focus, side: int = SIDE) -> tuple[NDArray[np.uint8], Result]:
     return photo, replace(now.result, height=photo.shape[0], width=photo.shape[1])
 
 
-def following(shared: Shared, controls: Sequence[Any], outputs: list[Any], show: Callable[..., Any]) -> View:
-    """A tab whose pictures depend on controls of its own too.
-
-    What `View.draw` is given has no room for these: it only asks for the tab to be drawn.
+def following(
+    shared: Shared,
+    controls: Sequence[Any],
+    outputs: list[Any],
+    show: Callable[..., Any],
+    inputs: Sequence[Any] = (),
+    **options: Any,
+) -> View:
+    """A tab whose pictures depend on more than `View.draw` is given, which then only asks for them.
 
     Args:
         shared: What all tabs share.
-        controls: Followed as somebody moves them; a state, as it changes.
+        controls: Parts of the tab, followed as somebody moves them; a state, as it changes.
         outputs: What `show` sets.
-        show: From a `Focus` and the controls' values to the outputs' values.
+        show: From a `Focus`, the controls' values and those of `inputs` to the outputs' values.
+        inputs: States that are not followed.
+        options: Of the event, in place of a helper's.
     """
-    asked = gr.State(0.0)
+    asked = gr.State(None)
 
-    def follow(answer: Answer | None, model: str, index: int, threshold: float, *values: Any) -> Any:
-        return show(focus(answer, model, index, threshold), *values)
+    def follow(when: float | None, *values: Any) -> Any:
+        if when is None:  # the browser calls a state changed when it first hears of it
+            return gr.skip()
+        return show(focus(*values[:4]), *values[4:])
 
     # `input` is somebody's hand alone, not what an event sets
     moved = [control.change if isinstance(control, gr.State) else control.input for control in controls]
-    gr.on(
-        [asked.change, *moved], plainly(follow), [*shared.inputs, *controls], outputs,
-        trigger_mode="always_last", concurrency_limit=4, **HIDDEN,
-    )  # fmt: skip
+    event = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN, **options}
+    gr.on([asked.change, *moved], plainly(follow), [asked, *shared.inputs, *controls, *inputs], outputs, **event)
     return View([asked], lambda _: {asked: time.monotonic()})
 
 
@@ -116,7 +123,8 @@ def stage_radio(elem_id: str) -> gr.Radio:
     return gr.Radio(choices, value=5, label=strings.STAGE, elem_id=elem_id)
 
 
-def about(now: Focus) -> str:
-    """Which expression and model the pictures are about."""
-    said = strings.FOR.format(expression=now.result.expression, model=views.title(now.model)[0])
-    return f'<p class="about">{escape(said)}</p>'
+def about(now: Focus, model: bool = True) -> str:
+    """Which expression the pictures are about, and by which model."""
+    said = strings.FOR if model else strings.QUOTED
+    text = said.format(expression=now.result.expression, model=views.title(now.model)[0])
+    return f'<p class="about">{escape(text)}</p>'

@@ -55,13 +55,14 @@ EXAMPLE_PHOTO = "photo {number}"
 
 # explain: boundary, refinement, words
 FOR = "“{expression}”, by {model}"
-BOUNDARY_HINT = "Where the network sees the outline of what you mean: the boundary map BM₁ (Eq. 10), over the greyed photo."
+QUOTED = "“{expression}”"
+BOUNDARY_HINT = "Where the network sees the outline of what you mean: the boundary map BM₁ (Eq. 10)."
 BOUNDARY_NONE = "This model has no boundary module; this is how steeply its probability rises."
 BOUNDARY_ALT = "Boundary map of “{expression}” by {model}, over the greyed photo"
 BOUNDARY_SCALE = "how sure the network is of an outline"
 SLOPE_SCALE = "rise of the probability from pixel to pixel"
-REFINEMENT_HINT = """From coarse to fine: what the decoder answers at each of its four levels (Eq. 11). The boundary module
-sharpens each answer into the next; the last is the mask. The white line is where the mask would end."""
+REFINEMENT_HINT = """From coarse to fine: what the decoder answers at each of its four levels (Eq. 11). The boundary
+module sharpens each answer into the next; the last is the mask. The white line is where the mask would end."""
 REFINEMENT_ABSENT = "Nothing here matches, so no mask is drawn: this is what the network weighed."
 REFINEMENT_LIST = "Side outputs, coarse to fine"
 REFINEMENT_SCALE = "probability of belonging to it"
@@ -69,8 +70,8 @@ LEVEL = "SM{level}, {height} x {width}"
 LEVEL_NOTE = "overlap with the last: {overlap:.2f}"
 LEVEL_LAST = "the answer"
 LEVEL_ALT = "Probability at level {level}, {height} by {width} places"
-WORDS_HINT = """Which places listen to which word (Eq. 2): at each place the words share 1 between them. All pictures have one
-colour scale, so that they compare."""
+WORDS_HINT = """Which places listen to which word (Eq. 2): at each place the words share 1 between them. All pictures
+have one colour scale, so that they compare."""
 WORDS_LIST = "A heatmap for each word"
 WORDS_SCALE = "share of this word at a place"
 WORDS_NONE = "This model has no word attention."
@@ -81,28 +82,28 @@ STAGE = "Encoder stage"
 STAGES = {3: "3 (fine, early)", 4: "4", 5: "5 (coarse, last)"}
 
 # attend
-ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what does the network bring together
-with this place? VCM weighs every other place (a row of A₁, Eq. 4), ACM 110 areas of four sizes (a row of A₃, Eq. 7)."""
+ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what does the network bring
+together with this place? VCM weighs every other place (a row of A₁, Eq. 4), ACM 110 areas of four sizes
+(a row of A₃, Eq. 7)."""
 ATTENTION_ACROSS = "Place: across (%)"
 ATTENTION_DOWN = "Place: down (%)"
 ATTENTION_PHOTO = "The photo; the ring marks the place"
 ATTENTION_ALT = "What the place at {x:.0f}% across, {y:.0f}% down attends to at stage {stage}, by {model}"
 ATTENTION_SCALE = "attention, in shares: 1 is what each place would get if all got the same"
-ATTENTION_NOTE = "Half of the attention lies on {half} of the photo{mask}."
-ATTENTION_MASK = "; {inside:.0f}% of it falls on what was found, which covers {area:.0f}%"
-ATTENTION_EVEN = "(If all places got the same, it would be 50%.)"
+ATTENTION_NOTE = "Half of the attention lies on {half} of the photo (50%: all places alike){mask}."
+ATTENTION_MASK = "; {inside:.0f}% falls on what was found, which covers {area:.0f}%"
 ATTENTION_NONE = "This model has no co-attention."
 
 # wordwise
-WORDWISE_HINT = """The network is asked again without each word, and as the sentence grows: does a word change the mask, or how
-sure the network is that the thing is there?"""
-WORDWISE_ONE = "“{word}” is a single word: there is nothing to leave out. Add a second, such as where it is or its colour."
+WORDWISE_HINT = """The network is asked again without each word, and as the sentence grows: does a word change the mask,
+or how sure the network is that the thing is there?"""
+WORDWISE_ONE = "“{word}” is a single word: there is nothing to leave out. Add where it is, or its colour."
 WORDWISE_WITHOUT = "Without each word"
 WORDWISE_GROWING = "As the sentence grows"
 WORDWISE_LEFT_OUT = "without “{words}”"
 WORDWISE_MOST = "“{words}” changes the mask most: without it, {overlap:.0f}% of the mask stays the same (overlap, IoU)."
 WORDWISE_LOST = "Without “{words}” no mask is left."
-WORDWISE_SAME = "No word changes the mask much here: without any one of them, at least {overlap:.0f}% stays the same (IoU)."
+WORDWISE_SAME = "No single word changes the mask much: without any one, at least {overlap:.0f}% stays the same (IoU)."
 WORDWISE_ABSENT = "The whole expression has no mask here."
 WORDWISE_GROUPS = "The expression is long, so that its words are taken in groups."
 WORDWISE_SCORE = "score {score:.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -11,10 +10,9 @@ import gradio as gr
 import numpy as np
 
 from app import strings
-from app.errors import plainly
-from app.page import Shared, View, focus
-from app.parts import Small, about, fitted, hint, overlap, strip
-from app.service import Answer, Focus, Service, Session
+from app.page import Shared, View
+from app.parts import Small, about, fitted, following, hint, overlap, strip
+from app.service import Focus, Service, Session
 from cefnet import render
 from cefnet.result import Result
 
@@ -42,22 +40,15 @@ class Variants:
 def tab(service: Service, shared: Shared) -> View:
     """Worked out when the tab is opened, and kept until the question changes."""
     hint(strings.WORDWISE_HINT)
-    shown = gr.HTML(elem_id="wordwise")
-    asked, worked = gr.State(0.0), gr.State(None, time_to_live=KEPT)
+    shown, worked = gr.HTML(elem_id="wordwise"), gr.State(None, time_to_live=KEPT)
 
-    def work(
-        session: Session | None, known: Variants | None, answer: Answer | None, model: str, index: int, threshold: float
-    ) -> tuple[str, Variants]:
-        now = focus(answer, model, index, threshold)
-        variants = known if known and known.of is now.answer.results[now.model][now.index] else None
-        variants = variants or work_out(service, session or Session(), now)
+    def work(now: Focus, session: Session | None, known: Variants | None) -> tuple[str, Variants]:
+        whole = now.answer.results[now.model][now.index]
+        variants = known if known and known.of is whole else work_out(service, session or Session(), now)
         return page(now, variants), variants
 
-    asked.change(
-        plainly(work), [shared.session, worked, *shared.inputs], [shown, worked], trigger_mode="always_last",
-        show_progress="minimal", concurrency_id="models", concurrency_limit=1, api_visibility="private",
-    )  # fmt: skip
-    return View([asked], lambda _: {asked: time.monotonic()})
+    options = {"show_progress": "minimal", "concurrency_id": "models", "concurrency_limit": 1}
+    return following(shared, [], [shown, worked], work, [shared.session, worked], **options)
 
 
 def work_out(service: Service, session: Session, now: Focus) -> Variants:
