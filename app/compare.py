@@ -99,7 +99,7 @@ def tab(service: Service, shared: Shared) -> View:
 
     view = following(shared, [ran], [head, slider, agreed, legend, facts], show)
     connect_sizes(service, shared, names, ran, size, run)
-    connect_costs(service, names, [size.change, view.outputs[0].change], size, priced)
+    connect_costs(service, names, [size.input, view.outputs[0].change], size, priced)
     return view
 
 
@@ -117,7 +117,8 @@ def layout_sizes(service: Service, names: Sequence[str]) -> tuple[gr.Slider, gr.
     own = min(max(service.predictors[names[0]].config.image_size, SIZES[0]), SIZES[1])
     with gr.Row(elem_id="compare-size"):
         size = gr.Slider(
-            *SIZES, own, step=STEP, label=strings.SIZE, info=strings.SIZE_INFO, scale=3, min_width=220, elem_id="size",
+            *SIZES, own, step=STEP, label=strings.SIZE, info=strings.SIZE_INFO, scale=3, min_width=220, buttons=[],
+            elem_id="size",
         )  # fmt: skip
         run = gr.Button(strings.RUN_AT_SIZE, scale=1, min_width=160, elem_id="run-at-size")
     return size, gr.HTML(elem_id="compare-costs"), run

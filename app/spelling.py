@@ -81,7 +81,7 @@ def nearest(word: str, words: Mapping[str, int]) -> tuple[str, ...]:
 
 def replace_word(expression: str, word: str, by: str) -> str:
     """The expression with every `word` (whole, in upper or lower case) replaced, all else as it was."""
-    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: by, expression, flags=re.IGNORECASE)
+    return re.sub(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", lambda _: by, expression, flags=re.IGNORECASE)
 
 
 def vocabulary(service: Service) -> dict[str, int]:
@@ -95,9 +95,9 @@ def vocabulary(service: Service) -> dict[str, int]:
 def _parts(expression: str, words: Mapping[str, int]) -> Iterable[str]:
     """The words as they are to be judged: whole where training knows them so, else what hyphens join."""
     for typed in expression.split():
-        whole = re.sub(r"^\W+|\W+$", "", typed)
-        for part in [whole] if words.get(whole.lower(), 0) >= KNOWN else re.split(r"[^\w'’]+", whole):
-            if part := re.sub(r"['’]s?$", "", part).strip("'’_"):
+        whole = re.sub(r"^[\W_]+|[\W_]+$", "", typed)
+        for part in [whole] if words.get(whole.lower(), 0) >= KNOWN else re.split(r"(?:[^\w'’]|_)+", whole):
+            if part := re.sub(r"['’]s?$", "", part).strip("'’"):
                 yield part
 
 

@@ -1,0 +1,76 @@
+"""The separate regions of an answer, and whether several of them fit about equally well.
+
+>>> if len(places := rivals(result)) > 1:
+...     print(f"{len(places)} places fit about equally well")
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cefnet.result import Result
+
+GAP = 0.02  # of the longer side: what lies closer together is one region, such as a dog behind a pole
+FAIR = 1 / 3  # of the largest region's area
+ALIKE = 0.1  # of probability
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of what was found.
+
+    Attributes:
+        area: Share of the photo, 0..1.
+        box: x_min, y_min, x_max, y_max in pixels (the maxima lie outside).
+        probability: Mean over the region, 0..1.
+    """
+
+    area: float
+    box: tuple[int, int, int, int]
+    probability: float
+
+
+def regions(result: Result) -> list[Region]:
+    """The regions of `result.found`, largest first; empty where nothing is present.
+
+    Parts with no more than `GAP` between them belong together; the gap itself counts neither as area nor for the mean.
+    """
+    mask = result.found
+    reach = max(1, round(GAP * max(mask.shape) / 2))
+    pad = reach + 1  # closing would fill what lies between a region and the edge
+    padded = np.pad(mask, pad).astype(np.uint8)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    own = labels[pad:-pad, pad:-pad][mask]
+    areas = np.bincount(own, minlength=count)
+    sums = np.bincount(own, weights=result.probability[mask], minlength=count)
+    order = 1 + np.argsort(-areas[1:], kind="stable")
+    return [Region(areas[n] / mask.size, _box(stats[n], pad), sums[n] / areas[n]) for n in order.tolist()]
+
+
+def rivals(result: Result) -> list[Region]:
+    """The regions that could each be what was meant; fewer than two of them: one stands out, or nothing was found.
+
+    A region is a rival of the largest if it has at least a third of its area (`FAIR`) and a mean probability no
+    further from its own than 0.1 (`ALIKE`). Both are needed: specks beside the answer are as certain as it is, and
+    a second object that the model holds for less likely is paler though it may be as large. Areas differ by three
+    already between equal things at distances of 1 and 1.7, hence a bound no tighter. Whether somebody asked for several
+    things ("two dogs") is not known here, so that all this says is that several places fit.
+    """
+    found = regions(result)
+    return [
+        one
+        for one in found
+        if one.area >= FAIR * found[0].area and abs(one.probability - found[0].probability) <= ALIKE
+    ]
+
+
+def ambiguous(result: Result) -> bool:
+    """Whether two or more places fit about equally well (`rivals`)."""
+    return len(rivals(result)) > 1
+
+
+def _box(stats: np.ndarray, pad: int) -> tuple[int, int, int, int]:
+    x, y, width, height = (int(value) for value in stats[:4])
+    return x - pad, y - pad, x - pad + width, y - pad + height
