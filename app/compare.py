@@ -243,7 +243,7 @@ def facts_of(shown: Sized, n: int, mask: NDArray[np.bool_], name: str) -> list[s
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of plain text; `heads` are its caption and the column heads, a row starts with its own head."""
     caption, *columns = heads
-    top = "".join(f'<th scope="col">{escape(one)}</th>' for one in ("", *columns))
+    top = "<td></td>" + "".join(f'<th scope="col">{escape(one)}</th>' for one in columns)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(one)}</td>" for one in rest)}</tr>'
         for name, *rest in rows

@@ -69,6 +69,6 @@ def focus(answer: Answer | None, model: str, index: int | None, threshold: float
 def picture_output(elem_id: str, label: str) -> gr.Image:
     """An output picture; `label` is read by screen readers."""
     return gr.Image(
-        label=label, show_label=False, interactive=False, buttons=["fullscreen"], container=False, format="webp",
-        elem_id=elem_id,
+        label=label, alt_text=label, show_label=False, interactive=False, buttons=["fullscreen"], container=False,
+        format="webp", elem_id=elem_id,
     )  # fmt: skip

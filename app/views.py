@@ -19,7 +19,7 @@ def title(model: str) -> tuple[str, str]:
 def heading(model: str) -> str:
     """The model's name as a heading."""
     short, long = title(model)
-    return f"<h3>{escape(short)} <small>{escape(long)}</small></h3>"
+    return f"<h2>{escape(short)} <small>{escape(long)}</small></h2>"
 
 
 def verdict(answer: Answer) -> str:

@@ -105,7 +105,7 @@ def page(now: Focus, variants: Variants) -> str:
         notes.append(strings.WORDWISE_GROUPS)
     said = "".join(f"<p>{escape(one)}</p>" for one in notes)
     strips = ((strings.WORDWISE_WITHOUT, less), (strings.WORDWISE_GROWING, more))
-    return about(now) + said + "".join(f"<h3>{title}</h3>{strip(pictures, title)}" for title, pictures in strips)
+    return about(now) + said + "".join(f"<h2>{title}</h2>{strip(pictures, title)}" for title, pictures in strips)
 
 
 def small(photo: render.Photo, result: Result, whole: Result, title: str, before: Result | None) -> Small:
