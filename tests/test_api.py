@@ -1,0 +1,236 @@
+"""The API: as `gradio_client`, curl and an MCP client meet it."""
+
+import asyncio
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from app_fixture import NAMES
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from app import api, strings
+from app.serve import launch
+from app.service import Service
+
+
+@pytest.fixture(scope="module")
+def app(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """The endpoints alone, served by this process."""
+    folder = tmp_path_factory.mktemp("gradio")
+    with served(app_service, folder) as blocks:
+        client = Client(blocks.local_url, verbose=False, download_files=tmp_path_factory.mktemp("client"))
+        yield SimpleNamespace(url=f"{blocks.local_url}gradio_api", client=client, folder=folder)
+        client.close()
+
+
+@contextmanager
+def served(service: Service, folder: Path, **options: Any) -> Iterator[gr.Blocks]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+            api.endpoints(service)
+        launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
+        yield blocks
+        blocks.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1100 x 1500 upright (height, width): larger than what is shown, and lying on its side in the file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1100, 1500, 3), np.uint8)
+    path = tmp_path_factory.mktemp("photo") / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(np.rot90(pixels)).save(path, exif=exif, quality=60)
+    return path
+
+
+def read_png(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.array(image)
+
+
+def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, photo: Path, app_service: Service) -> None:
+    predictor = app_service.predictors["cefnet-vcm"]
+    result = predictor.segment(predictor.encode(photo), "red dog")
+    threshold = float(np.median(result.probability))  # about half of the pixels, whatever the weights
+    answer, mask, overlay = app.client.predict(
+        handle_file(photo), "red dog", mask_threshold=threshold, api_name="/segment"
+    )
+    pixels, expected = read_png(mask), result.probability >= threshold
+    assert 0.2 < expected.mean() < 0.8
+    assert pixels.shape == (1100, 1500) and np.array_equal(pixels, expected * np.uint8(255))
+    assert np.array_equal(coco_mask.decode(answer["mask"]), expected)
+    assert (answer["model"], answer["expression"], answer["present"]) == ("cefnet-vcm", "red dog", True)
+    assert answer["score"] == pytest.approx(result.score, abs=1e-5)
+    assert answer["area"] == pytest.approx(expected.mean())
+    ys, xs = np.nonzero(expected)
+    assert answer["box"] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+    assert read_png(overlay).shape == (751, 1024, 3)
+
+
+def test_thresholds_and_size_are_used(app: SimpleNamespace, photo: Path) -> None:
+    def ask(**options: float) -> Any:
+        return app.client.predict(handle_file(photo), "dog", "cefnet-acm", api_name="/segment", **options)
+
+    absent, mask, _ = ask(presence_threshold=1)
+    assert (absent["present"], absent["box"], absent["area"]) == (False, None, 0)
+    assert not read_png(mask).any()
+    assert (read_png(ask(mask_threshold=0)[1]) == 255).all()
+    assert ask(size=64)[0]["score"] == pytest.approx(ask()[0]["score"], abs=1e-6)  # the tiny model's own
+    assert ask(size=96)[0]["score"] != ask()[0]["score"]
+
+
+def test_none_is_the_default(app: SimpleNamespace, photo: Path) -> None:
+    options = dict.fromkeys(("model", "stage", "y", "x", "mask_threshold", "presence_threshold"))
+    answer = app.client.predict(handle_file(photo), "dog", **options, api_name="/explain")[0]
+    assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-vcm", 5, 0.5)
+
+
+def test_compare(app: SimpleNamespace, photo: Path, app_service: Service) -> None:
+    answer, picture = app.client.predict(handle_file(photo), "dog", mask_threshold=0.5, api_name="/compare")
+    assert [one["model"] for one in answer["answers"]] == list(NAMES)
+    one, two = (coco_mask.decode(one["mask"]) for one in answer["answers"])
+    assert answer["iou"] == pytest.approx((one & two).sum() / (one | two).sum())
+    assert read_png(picture).shape == (751, 1024, 3)
+    same = app.client.predict(handle_file(photo), "dog", NAMES[1], NAMES[1], api_name="/compare")[0]
+    assert same["iou"] == 1
+    nothing = app.client.predict(handle_file(photo), "dog", presence_threshold=1, api_name="/compare")[0]
+    assert nothing["iou"] == 1 and not any(one["present"] for one in nothing["answers"])
+
+
+def test_explain(app: SimpleNamespace, photo: Path) -> None:
+    def ask(**options: float) -> Any:
+        return app.client.predict(handle_file(photo), "the red dog", api_name="/explain", **options)
+
+    answer, boundary, words, attention = ask(stage=3, y=1099, x=0)
+    assert [word["caption"] for word in words] == ["the", "red", "dog"] == [word["word"] for word in answer["words"]]
+    assert sum(word["share"] for word in answer["words"]) == pytest.approx(1, abs=1e-3)
+    assert (answer["stage"], answer["y"], answer["x"]) == (3, 1099, 0)
+    for file in (boundary, attention, *(word["image"] for word in words)):
+        assert read_png(file).shape == (751, 1024, 3)
+    moved = ask(stage=3, y=0, x=1499)[3]
+    assert not np.array_equal(read_png(moved), read_png(attention))
+    free = ask()[0]
+    assert 0 <= free["y"] < 1100 and 0 <= free["x"] < 1500
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "options", "said"),
+    [
+        ("/segment", {"photo": None}, strings.API_NO_PHOTO),
+        ("/segment", {"expression": "  "}, strings.API_NO_EXPRESSION),
+        ("/segment", {"expression": None}, strings.API_NO_EXPRESSION),
+        ("/segment", {"expression": "dog " * 60}, "word pieces"),
+        ("/segment", {"model": "gpt"}, "model must be one of: cefnet-vcm, cefnet-acm."),
+        ("/segment", {"mask_threshold": 7}, "mask_threshold must be a number from 0 to 1."),
+        ("/segment", {"mask_threshold": "much"}, "mask_threshold must be a number from 0 to 1."),
+        ("/segment", {"size": 10**6}, "size must be a number from 64 to 640."),
+        ("/segment", {"size": 100}, "multiple"),
+        ("/compare", {"other": "gpt"}, "other must be one of"),
+        ("/explain", {"stage": 2}, "stage must be a number from 3 to 5."),
+        ("/explain", {"y": 1100, "x": 5}, "1100 high and 1500 wide"),
+        ("/explain", {"y": -1}, "y must be a number of 0 or more."),
+    ],
+)
+def test_errors_are_plain(app: SimpleNamespace, photo: Path, endpoint: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(AppError) as caught:
+        app.client.predict(**{"photo": handle_file(photo), "expression": "dog", **options}, api_name=endpoint)
+    assert said in str(caught.value)
+    assert str(app.folder) not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"no picture", b"\xff\xd8\xff\xe0 cut off"])
+def test_what_is_no_photo_is_refused_without_a_path(app: SimpleNamespace, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(content)
+    with pytest.raises(AppError) as caught:
+        app.client.predict(handle_file(file), "dog", api_name="/segment")
+    assert "photo" in str(caught.value) and "/" not in str(caught.value)
+
+
+def test_files_of_the_server_cannot_be_asked_for(app: SimpleNamespace) -> None:
+    body = {"photo": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "expression": "dog"}
+    event = httpx.post(f"{app.url}/call/v2/segment", json=body).json()["event_id"]
+    told = httpx.get(f"{app.url}/call/segment/{event}").text
+    assert "event: error" in told and "root:" not in told
+
+
+def test_parameters_are_typed_and_documented(app: SimpleNamespace) -> None:
+    info = httpx.get(f"{app.url}/info").json()
+    assert sorted(info["named_endpoints"]) == ["/compare", "/explain", "/segment"] and not info["unnamed_endpoints"]
+    for endpoint in info["named_endpoints"].values():
+        names = [one["parameter_name"] for one in endpoint["parameters"]]
+        assert names[:2] == ["photo", "expression"]
+        assert [one["parameter_has_default"] for one in endpoint["parameters"]] == [False] * 2 + [True] * len(names[2:])
+        assert endpoint["description"].endswith(".") and "Args" not in endpoint["description"]
+        assert all(len(one["label"]) > 10 for one in endpoint["parameters"])
+    segment = {one["parameter_name"]: one for one in info["named_endpoints"]["/segment"]["parameters"]}
+    assert segment["model"]["type"]["enum"] == list(NAMES) and segment["model"]["parameter_default"] == NAMES[0]
+    schema = httpx.get(f"{app.url}/openapi.json").json()
+    assert {"/gradio_api/call/segment", "/gradio_api/call/v2/segment"} & set(schema["paths"])
+    assert str(app.folder) not in json.dumps([info, schema])
+
+
+# MCP
+
+
+def test_the_mcp_server_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CEFNET_MCP", raising=False)
+    assert api.mcp_server() is False
+    monkeypatch.setenv("CEFNET_MCP", "yes")
+    with pytest.raises(ValueError, match="'yes'; set it to 1"):
+        api.mcp_server()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_missing_package_of_the_mcp_server_is_said(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    monkeypatch.setenv("CEFNET_MCP", "1")
+    monkeypatch.setattr(api.importlib.util, "find_spec", lambda name: object() if installed else None)
+    if installed:
+        assert api.mcp_server() is True
+        return
+    with pytest.raises(ValueError, match="requirements-mcp.txt"):
+        api.mcp_server()
+
+
+def test_the_tools_are_the_three_endpoints(app_service: Service, photo: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("mcp") is None:
+        reason = "needs requirements-mcp.txt"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk(url: str, file: str) -> tuple[Any, Any, Any]:
+        async with streamablehttp_client(f"{url}gradio_api/mcp/") as (read, write, _):
+            async with ClientSession(read, write) as session:
+                await session.initialize()
+                question = {"photo": file, "expression": "red dog", "mask_threshold": 0.5}
+                answer = await session.call_tool("segment", question)
+                refused = await session.call_tool("segment", {**question, "expression": ""})
+                return await session.list_tools(), answer, refused
+
+    with served(app_service, tmp_path, mcp_server=True) as blocks:
+        uploaded = httpx.post(f"{blocks.local_url}gradio_api/upload", files={"files": photo.read_bytes()}).json()[0]
+        file = f"{blocks.local_url}gradio_api/file={uploaded}"
+        tools, answer, refused = asyncio.run(talk(blocks.local_url, file))
+    tools = {tool.name: tool for tool in tools.tools}
+    assert sorted(tools) == ["compare", "explain", "segment"]
+    properties = tools["segment"].inputSchema["properties"]
+    assert "upright" in properties["photo"]["description"] and properties["model"]["enum"] == list(NAMES)
+    assert tools["segment"].inputSchema.get("required", []) in (["photo", "expression"], [])
+    assert not answer.isError and any('"present"' in part.text for part in answer.content if part.type == "text")
+    assert refused.isError and strings.API_NO_EXPRESSION in refused.content[0].text

@@ -1,0 +1,252 @@
+"""What can be taken away: files of a kept answer, and the same question as code, which is run."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from app_fixture import NAMES, noise
+from PIL import Image
+from pycocotools.coco import COCO
+
+from app import api, exports, figure, snippets
+from app.serve import launch
+from app.service import Answer, Focus, Service, Session, picture_from
+
+HOSTILE = """it's a "dog" $(rm -rf x) `id` $HOME \\ FILE <b>&amp;</b> {0} %s ünïcode 犬"""
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1200 x 700 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
+    path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(np.rot90(noise(1200, 700))).save(path, exif=exif, compress_level=1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def answer(app_service: Service, photo: Path) -> Answer:
+    return app_service.ask(Session(), picture_from(photo), ["red dog", "犬", "Red  dog!"])
+
+
+@pytest.fixture(scope="module")
+def now(answer: Answer) -> Focus:
+    """The first expression by the first model, at a threshold that about half of the pixels reach."""
+    return Focus(answer, NAMES[0], 0, float(np.median(answer.results[NAMES[0]][0].probability)))
+
+
+def absent(answer: Answer, *which: tuple[str, int]) -> Answer:
+    """The answer, with some of its results saying that nothing matches."""
+    results = {
+        model: tuple(
+            replace(one, presence_threshold=2.0) if (model, n) in which else one for n, one in enumerate(results)
+        )
+        for model, results in answer.results.items()
+    }
+    return replace(answer, results=results)
+
+
+def read(png: bytes, mode: str) -> np.ndarray:
+    image = Image.open(io.BytesIO(png))
+    assert (image.format, image.mode) == ("PNG", mode)
+    return np.array(image)
+
+
+def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: Service, photo: Path) -> None:
+    predictor = app_service.predictors[NAMES[0]]
+    result = predictor.segment(predictor.encode(photo), "red dog")
+    expected = result.probability >= now.threshold
+    assert 0.2 < expected.mean() < 0.8
+    assert np.array_equal(read(exports.mask_png(now), "L"), expected * np.uint8(255))
+    cutout = read(exports.cutout_png(now), "RGBA")
+    assert cutout.shape == (1200, 700, 4)
+    assert np.array_equal(cutout[..., 3], expected * np.uint8(255))
+    assert np.array_equal(cutout[expected][:, :3], noise(1200, 700)[expected])
+    assert not cutout[~expected].any()
+
+
+def test_nothing_found_is_an_empty_mask(answer: Answer, now: Focus) -> None:
+    nothing = replace(now, answer=absent(answer, (NAMES[0], 0)), threshold=0.0)
+    assert not read(exports.mask_png(nothing), "L").any()
+    assert not read(exports.cutout_png(nothing), "RGBA").any()
+
+
+def test_a_photo_whose_file_is_gone_is_cut_out_as_it_was_shown(answer: Answer, now: Focus) -> None:
+    gone = replace(answer, picture=replace(answer.picture, path="/nowhere/photo.png"))
+    assert read(exports.cutout_png(replace(now, answer=gone)), "RGBA").shape == (1024, 597, 4)
+    assert read(exports.mask_png(replace(now, answer=gone)), "L").shape == (1200, 700)
+
+
+def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: Path) -> None:
+    answer = absent(answer, (NAMES[0], 1))
+    file = tmp_path / "coco.json"
+    file.write_bytes(exports.coco_json(answer, now.threshold))
+    data = COCO(str(file))
+    assert [one["name"] for one in data.loadCats(data.getCatIds())] == ["red dog", "犬", "Red  dog!"]
+    (image,) = data.loadImgs(data.getImgIds())
+    assert (image["height"], image["width"], image["file_name"]) == (1200, 700, """my "photo", it's; 1.png""")
+    first = data.loadAnns(data.getAnnIds(catIds=[1]))
+    assert [one["model"] for one in first] == list(NAMES)
+    mask = read(exports.mask_png(now), "L") > 0
+    assert np.array_equal(data.annToMask(first[0]), mask)
+    ys, xs = np.nonzero(mask)
+    assert first[0]["bbox"] == [xs.min(), ys.min(), xs.max() + 1 - xs.min(), ys.max() + 1 - ys.min()]
+    assert first[0]["area"] == mask.sum()
+    assert first[0]["score"] == answer.results[NAMES[0]][0].score and first[0]["expression"] == "red dog"
+    missing = [(one["model"], one["expression"]) for one in data.dataset["absent"]]
+    assert missing == [(NAMES[0], "犬")]
+    assert len({one["id"] for one in data.dataset["annotations"]}) == 5
+    assert str(tmp_path) not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("dog on the left", "dog-on-the-left"),
+        ("  Café/../Ünïcode.PNG  ", "cafe-unicode-png"),
+        ("a\\b:c*?\"<>|\n\x00d", "a-b-c-d"),
+        ("犬", ""),
+        ("x" * 300, "x" * 40),
+        ("a " * 300, ("a-" * 20)[:-1]),
+    ],
+)
+def test_names_are_safe_everywhere(text: str, name: str) -> None:
+    assert exports.slug(text) == name
+
+
+def test_a_name_says_what_it_is_even_of_an_expression_without_letters(answer: Answer) -> None:
+    assert exports.file_name("mask", Focus(answer, NAMES[1], 0, 0.5), ".png") == "mask-red-dog-cefnet-acm.png"
+    assert exports.file_name("mask", Focus(answer, NAMES[1], 1, 0.5), ".png") == "mask-expression-2-cefnet-acm.png"
+
+
+def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus) -> None:
+    answer = absent(answer, (NAMES[1], 2))
+    archive = zipfile.ZipFile(io.BytesIO(exports.everything(replace(now, answer=answer), "cefnet-vcm, SHA-256: abc")))
+    expected = {"README.txt", "annotations.json"}
+    for folder in ("1-red-dog", "2", "3-red-dog"):
+        expected |= {f"{folder}/figure.png", f"{folder}/figure.pdf"}
+        expected |= {f"{folder}/{model}/{file}.png" for model in NAMES for file in ("mask", "cutout", "boundary")}
+    expected.remove("3-red-dog/cefnet-acm/cutout.png")
+    assert set(archive.namelist()) == expected
+    readme = archive.read("README.txt").decode()
+    assert "SHA-256: abc" in readme and "2/: 犬" in readme and "it's; 1.png" in readme
+    assert archive.read("1-red-dog/cefnet-vcm/mask.png") == exports.mask_png(now)
+    boundary = read(archive.read("2/cefnet-acm/boundary.png"), "L")
+    assert boundary.shape == (1200, 700)
+    assert not read(archive.read("3-red-dog/cefnet-acm/mask.png"), "L").any()
+
+
+# The figure
+
+
+def texts(drawn: figure.Figure) -> list[str]:
+    return [axes.get_title() for axes in drawn.axes] + [text.get_text() for text in drawn.texts]
+
+
+def test_the_figure_shows_photo_models_boundary_and_words(answer: Answer, now: Focus) -> None:
+    drawn = exports.paper_figure(replace(now, answer=absent(answer, (NAMES[1], 0))))
+    score = answer.results[NAMES[0]][0].score
+    assert texts(drawn) == [
+        *("Photo", f"VCM: {score:.2f}", "ACM: nothing here matches", "Boundary, by VCM"),
+        *("“red”", "“dog”"),
+        "",
+        "“red dog”",
+    ]
+    shown = [axes.images[0].get_array() for axes in drawn.axes if axes.images]
+    assert np.array_equal(shown[0], shown[2]) and not np.array_equal(shown[0], shown[1])
+
+
+def test_the_figure_is_a_png_or_a_pdf_and_leaves_no_global_state(now: Focus) -> None:
+    drawn = exports.paper_figure(now)
+    image = Image.open(io.BytesIO(figure.save(drawn, "png")))
+    assert (image.format, image.width) == ("PNG", round(figure.DPI * drawn.get_figwidth()))
+    pdf = figure.save(drawn, "pdf")
+    assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
+    loaded = "import sys, app.figure; print('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "False"
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("expression", ["$x^2", r"$\frac{1}{0}$", "a\n\x00\x1bb" + "c" * 200, "犬 \u202e"])
+def test_the_figure_takes_any_expression_as_it_is(expression: str) -> None:
+    panel = noise(40, 60)
+    drawn = figure.draw(expression, [("Photo", panel)], [(expression, panel)])
+    assert figure.save(drawn, "png") and figure.save(drawn, "pdf")
+    shown = "".join(drawn.texts[0].get_text().split())
+    assert shown == "“" + "".join(letter for letter in expression if letter.isprintable() and letter != " ") + "”"
+    assert all(len(text) <= figure.CAPTION_LETTERS for text in texts(drawn)[:-1])
+
+
+def test_panels_keep_their_shape_and_stay_within_the_figure() -> None:
+    for height, width in ((60, 40), (40, 60), (10, 300), (300, 10)):
+        panel = noise(height, width)
+        drawn = figure.draw("dog", [("a", panel)] * 5, [("b", panel)] * 6)
+        drawn.canvas.draw()
+        for axes in drawn.axes:
+            box = axes.get_position()
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1 and box.y1 <= 1
+            assert not axes.images or axes.get_aspect() == 1
+
+
+# Code to copy
+
+
+@pytest.fixture(scope="module")
+def served(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            api.endpoints(app_service)
+        launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        yield blocks.local_url.rstrip("/")
+        blocks.close(verbose=False)
+
+
+def run(command: list[str], folder: Path, **options: Any) -> str:
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
+def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
+    query = snippets.Query(served, photo.name, expression, NAMES[1], 0.45)
+    said = run([sys.executable, "-c", snippets.client(query)], photo.parent)
+    present, file = said.splitlines()[0], said.splitlines()[-1]
+    assert present.startswith("True ")
+    assert Image.open(file).size == (700, 1200)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
+def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
+    query = snippets.Query(served, photo.name, expression, NAMES[1], 0.45)
+    said = run(["sh", "-euc", snippets.curl(query)], photo.parent)
+    assert said.startswith("event: complete\ndata: ")
+    told = json.loads(said.split("data: ", 1)[1])[0]
+    assert (told["expression"], told["model"], told["mask_threshold"]) == (expression, NAMES[1], 0.45)
+    assert told["mask"]["size"] == [1200, 700]
+
+
+@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
+def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, expression: str) -> None:
+    query = snippets.Query("", photo.name, expression, str(tiny_checkpoint), 0.45)
+    root = str(Path(__file__).parents[1])
+    said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
+    assert said.splitlines()[-1] == "(1200, 700)"
+
+
+def test_the_address_is_that_of_a_laptop_outside_of_the_page() -> None:
+    assert snippets.address() == "http://127.0.0.1:7860"
