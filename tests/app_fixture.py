@@ -136,7 +136,7 @@ def screenshot(page: Any, name: str) -> None:
 def upload(page: Any, image: np.ndarray, folder: Path, name: str = "photo.png") -> None:
     """Gives the page a photo."""
     Image.fromarray(image).save(folder / name)
-    page.locator("#photo button[aria-label='Clear']").click()
+    page.locator("#photo button[aria-label='Remove Image']").click()
     page.locator("#photo input[type=file]").set_input_files(folder / name)
     page.locator("#photo img").wait_for()
 
