@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.gpu import moved, on_gpu, parked
 from cefnet.photos import read_photo
 from cefnet.predictor import Photo, Predictor
 from cefnet.result import Result
@@ -168,6 +169,7 @@ class Service:
     def __init__(self, predictors: Mapping[str, Predictor], missing: tuple[str, ...] = ()) -> None:
         self.predictors = dict(predictors)
         self.missing = missing
+        self._run = on_gpu(self._on_device)
 
     @classmethod
     def load(cls, models: Mapping[str, str], device: str = "auto") -> Service:
@@ -213,20 +215,38 @@ class Service:
             ValueError: if an expression cannot be used; the text is meant for the person.
         """
         start = time.perf_counter()
-        photo = self.encode(session, picture, model, size)
-        height, width = picture.pixels.shape[:2]
-        small = replace(photo, height=height, width=width)
-        return self.predictors[model].segment_many(small, expressions, explain), time.perf_counter() - start
+        return self._answer(session, picture, model, expressions, size, explain), time.perf_counter() - start
 
-    def encode(self, session: Session, picture: Picture, model: str, size: int | None = None) -> Photo:
-        """The features of a picture, made only if the session has not got them; arguments as `segment`."""
+    def encode(self, session: Session, picture: Picture, model: str, size: int | None = None) -> None:
+        """Makes the features of a picture, if the session has not got them; arguments as `segment`."""
+        self._answer(session, picture, model, [], size, explain=False)
+
+    def _answer(
+        self, session: Session, picture: Picture, model: str, expressions: Sequence[str], size: int | None, explain: bool
+    ) -> list[Result]:
+        key = picture.digest, model, size or self.predictors[model].config.image_size
+        known = session.photo(key)
+        if known is not None and not expressions:
+            return []
+        shown = picture.pixels.shape[:2]
+        photo, results = self._run(model, known or picture.full(), shown, size, list(expressions), explain)
+        session.remember(key, photo)
+        return results
+
+    def _on_device(
+        self,
+        model: str,
+        source: Photo | NDArray[np.uint8],
+        shown: tuple[int, int],
+        size: int | None,
+        expressions: list[str],
+        explain: bool,
+    ) -> tuple[Photo, list[Result]]:
+        """What needs the network: features, where `source` has none yet, and answers, with maps as large as `shown`."""
         predictor = self.predictors[model]
-        key = picture.digest, model, size or predictor.config.image_size
-        photo = session.photo(key)
-        if photo is None:
-            photo = predictor.encode(picture.full(), size)
-            session.remember(key, photo)
-        return photo
+        photo = predictor.encode(source, size) if isinstance(source, np.ndarray) else moved(source, predictor.device)
+        photo = replace(photo, height=shown[0], width=shown[1])
+        return parked(photo), predictor.segment_many(photo, expressions, explain) if expressions else []
 
     def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> Answer:
         """Asks every model for up to `MOST_EXPRESSIONS` expressions.
