@@ -222,7 +222,13 @@ class Service:
         self._answer(session, picture, model, [], size, explain=False)
 
     def _answer(
-        self, session: Session, picture: Picture, model: str, expressions: Sequence[str], size: int | None, explain: bool
+        self,
+        session: Session,
+        picture: Picture,
+        model: str,
+        expressions: Sequence[str],
+        size: int | None,
+        explain: bool,
     ) -> list[Result]:
         key = picture.digest, model, size or self.predictors[model].config.image_size
         known = session.photo(key)

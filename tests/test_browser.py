@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from app_fixture import NAMES, WAIT, ask, noise, presence, screenshot, upload
 from PIL import Image
 
 from app import strings
 from app.gallery import examples
-from app_fixture import NAMES, WAIT, ask, noise, presence, screenshot, upload
 
 TABS = [name for name in strings.TABS if name != "mask"]
 Visit = Callable[..., Any]
@@ -28,8 +28,11 @@ def shown(page: Any) -> list[str]:
 
 def changed(page: Any, before: list[str]) -> list[str]:
     """Waits until all of the masks' pictures are others."""
-    script = "([ids, old]) => ids.every((id, i) => document.querySelector(`#mask-${id} img`)?.getAttribute('src') !== old[i])"
-    page.wait_for_function(script, arg=[list(NAMES), before])
+    page.wait_for_function(
+        """([names, old]) => names.every((name, n) =>
+            ![null, undefined, old[n]].includes(document.querySelector(`#mask-${name} img`)?.getAttribute("src")))""",
+        arg=[list(NAMES), before],
+    )
     return shown(page)
 
 
@@ -69,8 +72,7 @@ def test_upload_ask_look_take_away(app: SimpleNamespace, visit: Visit, tmp_path:
     assert page.locator("#card-cefnet-acm li").count() == 2
     for tab in TABS:
         open_tab(page, tab)
-        page.locator({"take": "#take-mask", "compare": "#compare-slider, [id^=compare] img"}.get(tab, "#results img:visible")
-                     ).first.wait_for()  # fmt: skip
+        page.locator("#take-mask" if tab == "take" else "#results img:visible").first.wait_for()
         page.wait_for_timeout(300)
         screenshot(page, f"{tab}-{width}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{tab} is wider than the screen"
@@ -164,7 +166,11 @@ def test_a_click_shows_what_a_place_attends_to(visit: Visit) -> None:
     pictures.nth(1).wait_for()
     before = pictures.nth(1).get_attribute("src")
     pictures.first.click(position={"x": 5, "y": 5})
-    page.wait_for_function("old => [...document.querySelectorAll('#results img')].filter(i => i.offsetParent)[1]?.getAttribute('src') !== old", arg=before)
+    page.wait_for_function(
+        """old => [...document.querySelectorAll("#results img")].filter(one => one.offsetParent)[1]
+            ?.getAttribute("src") !== old""",
+        arg=before,
+    )
     sliders = page.locator("#results input[type=number]:visible")
     assert {float(sliders.nth(n).input_value()) for n in range(2)} != {50.0}
 

@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from app_fixture import NAMES, noise
 from PIL import Image
 
 from app import gallery, masks, views
 from app.errors import plainly, readable
 from app.page import focus
 from app.service import Answer, Service, Session, picture_from
-from app_fixture import NAMES, noise
 from cefnet.render import PALETTE
 
 
