@@ -99,7 +99,7 @@ def tab(service: Service, shared: Shared) -> View:
 
     view = following(shared, [ran], [head, slider, agreed, legend, facts], show)
     connect_sizes(service, shared, names, ran, size, run)
-    connect_costs(service, names, [size.input, view.outputs[0].change], size, priced)
+    connect_costs(service, names, view.outputs[0], size, priced)
     return view
 
 
@@ -142,18 +142,19 @@ def connect_sizes(
     )  # fmt: skip
 
 
-def connect_costs(
-    service: Service, names: Sequence[str], events: Sequence[Any], size: gr.Slider, priced: gr.HTML
-) -> None:
-    """The costs follow the size."""
+def connect_costs(service: Service, names: Sequence[str], asked: gr.State, size: gr.Slider, priced: gr.HTML) -> None:
+    """The costs follow the size, from the time on that the tab is `asked` for."""
     cost = costs(service)
 
-    def price(size: int) -> str:
+    def price(when: float | None, size: int) -> Any:
+        if when is None:
+            return gr.skip()
         caption, *heads = strings.COMPARE_COSTS
         rows = [costs_of(service, cost, name, int(size)) for name in names]
         return table([caption.format(size=int(size)), *heads], rows)
 
-    gr.on(list(events), plainly(price), size, priced, trigger_mode="always_last", **MODELS, **HIDDEN)
+    events, options = [asked.change, size.input], {**MODELS, **HIDDEN}
+    gr.on(events, plainly(price), [asked, size], priced, trigger_mode="always_last", **options)
 
 
 def costs(service: Service) -> Callable[[str, int], Cost]:

@@ -1,4 +1,4 @@
-"""Help with words: which ones the models hardly know, and what may have been meant."""
+"""Help with words: which ones the models hardly know, what may have been meant, and what fits several places."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import gradio as gr
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from app import strings
+from app import strings, views
 from app.service import Answer, Service
+from cefnet.regions import rivals
 
 KNOWN = 2  # times a word was seen in training; below it, it is hardly known
 WELL_KNOWN = 5  # times; only such words are suggested, so that a suggestion is worth its click
@@ -150,12 +151,15 @@ def layout() -> Help:
 
 
 def show(part: Help, service: Service, answer: Answer) -> dict[Any, Any]:
-    """Updates of `part.outputs` for an answer."""
-    return help_for(part, answer.expressions, vocabulary(service))
+    """Updates of `part.outputs` for an answer: words in doubt, and expressions that several places fit."""
+    told = help_for(part, answer.expressions, vocabulary(service))
+    if places := several(answer):
+        told[part.note] = gr.update(value=told[part.note].get("value", "") + places, visible=True)
+    return told
 
 
 def help_for(part: Help, expressions: Iterable[str], words: Mapping[str, int]) -> dict[Any, Any]:
-    """Updates of `part.outputs` for some expressions."""
+    """Updates of `part.outputs` for some expressions' words."""
     doubts = unsure(" ".join(expressions), words)
     if not doubts:
         return hide(part)
@@ -171,6 +175,20 @@ def said(doubts: Iterable[Doubt]) -> str:
     """The doubts in a sentence, as HTML."""
     quoted = ", ".join(f"<mark>“{escape(doubt.word)}”</mark>" for doubt in doubts)
     return f'<p class="doubt" role="status">{strings.HARDLY_KNOWN.format(words=quoted)}</p>'
+
+
+def several(answer: Answer) -> str:
+    """A sentence, as HTML, for each expression that several places fit about equally well by some model."""
+    lines = []
+    for n, expression in enumerate(answer.expressions):
+        counts = {model: len(rivals(results[n])) for model, results in answer.results.items()}
+        unclear = {model: count for model, count in counts.items() if count > 1}
+        if unclear:
+            count = max(unclear.values())
+            by = "" if len(unclear) == len(counts) else strings.BY_MODEL.format(model=views.title(min(unclear))[0])
+            number = strings.NUMBERS.get(count, str(count))
+            lines.append(escape(strings.SEVERAL.format(number=number, expression=expression, by=by)))
+    return f'<p class="doubt">{"<br>".join(lines)}</p>' if lines else ""
 
 
 def hide(part: Help) -> dict[Any, Any]:

@@ -178,6 +178,9 @@ MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip i
 # spelling
 HARDLY_KNOWN = "The networks hardly know {words}."
 DID_YOU_MEAN = "Did you mean"
+SEVERAL = "{number} places fit “{expression}” about equally well{by}. Say more about it, such as where it is."
+BY_MODEL = ", by {model}"
+NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five"}
 
 # compare
 COMPARE_HINT = """Both answers over one photo: {first} on the left of the line, {second} on the right. Drag the line, or
@@ -197,8 +200,10 @@ AT_OWN_SIZE = "at their own input size"
 COMPARE_FACTS = ("What they answered", "score", "mask", "time")
 COMPARE_COSTS = ("What a first answer costs at {size} x {size} pixels", "arithmetic", "attention memory")
 SIZE = "Input size (pixels)"
-SIZE_INFO = """What the networks see of the photo. Small things profit from more pixels; the table below says what they cost.
-The networks were trained at one size: far above it answers may get worse."""
+SIZE_INFO = (
+    "What the networks see of the photo. Small things profit from more pixels; the table below says what they cost. "
+    "The networks were trained at one size: far above it answers may get worse."
+)
 RUN_AT_SIZE = "Run at this size"
 GFLOP = "{work:.1f} GFLOP"
 MEGABYTES = "{memory:.1f} MB"

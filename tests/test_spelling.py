@@ -7,6 +7,7 @@ import gradio as gr
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_regions import LEFT, RIGHT, result
 
 from app import spelling
 from app.spelling import KNOWN, MOST, WELL_KNOWN, Doubt, help_for, nearest, replace_word, unsure
@@ -105,3 +106,21 @@ def test_help_says_what_is_doubted_and_offers_replacements() -> None:
     alone = help_for(part, ["<qwrtzp>"], WORDS)
     assert not alone[part.choices]["visible"] and "qwrtzp" in alone[part.note]["value"]
     assert "<i" not in help_for(part, ["<i>x</i>qwrtzp"], WORDS)[part.note]["value"]
+
+
+def test_expressions_that_several_places_fit_are_said_to_be_so() -> None:
+    clear, unclear = result({LEFT: 0.8}), result({LEFT: 0.8, RIGHT: 0.8})
+    answers = {"cefnet-vcm": (clear, clear, unclear), "cefnet-acm": (clear, unclear, unclear)}
+    said = spelling.several(SimpleNamespace(expressions=("a", "<b>", "c"), results=answers))  # type: ignore[arg-type]
+    assert "“a”" not in said and "“&lt;b&gt;” about equally well, by ACM." in said
+    assert "Two places fit “c” about equally well." in said
+    with gr.Blocks():
+        part = spelling.layout()
+    models = SimpleNamespace(predictors={"cefnet-vcm": SimpleNamespace(words=WORDS)})
+    answer = SimpleNamespace(expressions=("a roght",), results={"cefnet-vcm": (unclear,)})
+    told = spelling.show(part, models, answer)  # type: ignore[arg-type]
+    note = told[part.note]["value"]
+    assert "hardly know" in note and "Two places fit" in note and told[part.choices]["visible"]
+    answer = SimpleNamespace(expressions=("a dog",), results={"cefnet-vcm": (unclear,)})
+    told = spelling.show(part, models, answer)  # type: ignore[arg-type]
+    assert told[part.note]["visible"] and "hardly" not in told[part.note]["value"] and not told[part.choices]["visible"]
