@@ -48,8 +48,8 @@ def served(service: Service, folder: Path, **options: Any) -> Iterator[gr.Blocks
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1100 x 1500 upright (height, width): larger than what is shown, and lying on its side in the file."""
-    pixels = np.random.default_rng(0).integers(0, 256, (1100, 1500, 3), np.uint8)
+    """90 x 1100 upright (height, width): larger than what is shown, and lying on its side in the file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 1100, 3), np.uint8)
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
@@ -72,14 +72,14 @@ def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, photo: Path, a
     )
     pixels, expected = read_png(mask), result.probability >= threshold
     assert 0.2 < expected.mean() < 0.8
-    assert pixels.shape == (1100, 1500) and np.array_equal(pixels, expected * np.uint8(255))
+    assert pixels.shape == (90, 1100) and np.array_equal(pixels, expected * np.uint8(255))
     assert np.array_equal(coco_mask.decode(answer["mask"]), expected)
     assert (answer["model"], answer["expression"], answer["present"]) == ("cefnet-vcm", "red dog", True)
     assert answer["score"] == pytest.approx(result.score, abs=1e-5)
     assert answer["area"] == pytest.approx(expected.mean())
     ys, xs = np.nonzero(expected)
     assert answer["box"] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
-    assert read_png(overlay).shape == (751, 1024, 3)
+    assert read_png(overlay).shape == (84, 1024, 3)
 
 
 def test_thresholds_and_size_are_used(app: SimpleNamespace, photo: Path) -> None:
@@ -105,7 +105,7 @@ def test_compare(app: SimpleNamespace, photo: Path, app_service: Service) -> Non
     assert [one["model"] for one in answer["answers"]] == list(NAMES)
     one, two = (coco_mask.decode(one["mask"]) for one in answer["answers"])
     assert answer["iou"] == pytest.approx((one & two).sum() / (one | two).sum())
-    assert read_png(picture).shape == (751, 1024, 3)
+    assert read_png(picture).shape == (84, 1024, 3)
     same = app.client.predict(handle_file(photo), "dog", NAMES[1], NAMES[1], api_name="/compare")[0]
     assert same["iou"] == 1
     nothing = app.client.predict(handle_file(photo), "dog", presence_threshold=1, api_name="/compare")[0]
@@ -116,16 +116,16 @@ def test_explain(app: SimpleNamespace, photo: Path) -> None:
     def ask(**options: float) -> Any:
         return app.client.predict(handle_file(photo), "the red dog", api_name="/explain", **options)
 
-    answer, boundary, words, attention = ask(stage=3, y=1099, x=0)
+    answer, boundary, words, attention = ask(stage=3, y=89, x=0)
     assert [word["caption"] for word in words] == ["the", "red", "dog"] == [word["word"] for word in answer["words"]]
     assert sum(word["share"] for word in answer["words"]) == pytest.approx(1, abs=1e-3)
-    assert (answer["stage"], answer["y"], answer["x"]) == (3, 1099, 0)
+    assert (answer["stage"], answer["y"], answer["x"]) == (3, 89, 0)
     for file in (boundary, attention, *(word["image"] for word in words)):
-        assert read_png(file).shape == (751, 1024, 3)
-    moved = ask(stage=3, y=0, x=1499)[3]
+        assert read_png(file).shape == (84, 1024, 3)
+    moved = ask(stage=3, y=0, x=1099)[3]
     assert not np.array_equal(read_png(moved), read_png(attention))
     free = ask()[0]
-    assert 0 <= free["y"] < 1100 and 0 <= free["x"] < 1500
+    assert 0 <= free["y"] < 90 and 0 <= free["x"] < 1100
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_explain(app: SimpleNamespace, photo: Path) -> None:
         ("/segment", {"size": 100}, "multiple"),
         ("/compare", {"other": "gpt"}, "other must be one of"),
         ("/explain", {"stage": 2}, "stage must be a number from 3 to 5."),
-        ("/explain", {"y": 1100, "x": 5}, "1100 high and 1500 wide"),
+        ("/explain", {"y": 90, "x": 5}, "90 high and 1100 wide"),
         ("/explain", {"y": -1}, "y must be a number of 0 or more."),
     ],
 )

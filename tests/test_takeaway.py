@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,29 +11,30 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
-from app_fixture import NAMES, noise
+from app_fixture import NAMES, WAIT, noise
 from PIL import Image
 from pycocotools.coco import COCO
 
-from app import api, exports, figure, snippets
+from app import api, exports, figure, snippets, strings
 from app.serve import launch
 from app.service import Answer, Focus, Service, Session, picture_from
 
-HOSTILE = """it's a "dog" $(rm -rf x) `id` $HOME \\ FILE <b>&amp;</b> {0} %s ünïcode 犬"""
+HOSTILE = """it's "a" $(id) `id` $HOME \\ FILE <b> {0} %s ü"""
 
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1200 x 700 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
+    """1200 x 140 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
     path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
-    Image.fromarray(np.rot90(noise(1200, 700))).save(path, exif=exif, compress_level=1)
+    Image.fromarray(np.rot90(noise(1200, 140))).save(path, exif=exif, compress_level=1)
     return path
 
 
@@ -43,7 +45,7 @@ def answer(app_service: Service, photo: Path) -> Answer:
 
 @pytest.fixture(scope="module")
 def now(answer: Answer) -> Focus:
-    """The first expression by the first model, at a threshold that about half of the pixels reach."""
+    """The first expression by the first model, at a threshold that about half of its pixels reach."""
     return Focus(answer, NAMES[0], 0, float(np.median(answer.results[NAMES[0]][0].probability)))
 
 
@@ -66,14 +68,14 @@ def read(png: bytes, mode: str) -> np.ndarray:
 
 def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: Service, photo: Path) -> None:
     predictor = app_service.predictors[NAMES[0]]
-    result = predictor.segment(predictor.encode(photo), "red dog")
+    result = predictor.segment_many(predictor.encode(photo), now.answer.expressions)[0]
     expected = result.probability >= now.threshold
     assert 0.2 < expected.mean() < 0.8
     assert np.array_equal(read(exports.mask_png(now), "L"), expected * np.uint8(255))
     cutout = read(exports.cutout_png(now), "RGBA")
-    assert cutout.shape == (1200, 700, 4)
+    assert cutout.shape == (1200, 140, 4)
     assert np.array_equal(cutout[..., 3], expected * np.uint8(255))
-    assert np.array_equal(cutout[expected][:, :3], noise(1200, 700)[expected])
+    assert np.array_equal(cutout[expected][:, :3], noise(1200, 140)[expected])
     assert not cutout[~expected].any()
 
 
@@ -85,8 +87,8 @@ def test_nothing_found_is_an_empty_mask(answer: Answer, now: Focus) -> None:
 
 def test_a_photo_whose_file_is_gone_is_cut_out_as_it_was_shown(answer: Answer, now: Focus) -> None:
     gone = replace(answer, picture=replace(answer.picture, path="/nowhere/photo.png"))
-    assert read(exports.cutout_png(replace(now, answer=gone)), "RGBA").shape == (1024, 597, 4)
-    assert read(exports.mask_png(replace(now, answer=gone)), "L").shape == (1200, 700)
+    assert read(exports.cutout_png(replace(now, answer=gone)), "RGBA").shape == (1024, 119, 4)
+    assert read(exports.mask_png(replace(now, answer=gone)), "L").shape == (1200, 140)
 
 
 def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: Path) -> None:
@@ -96,18 +98,19 @@ def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: 
     data = COCO(str(file))
     assert [one["name"] for one in data.loadCats(data.getCatIds())] == ["red dog", "犬", "Red  dog!"]
     (image,) = data.loadImgs(data.getImgIds())
-    assert (image["height"], image["width"], image["file_name"]) == (1200, 700, """my "photo", it's; 1.png""")
-    first = data.loadAnns(data.getAnnIds(catIds=[1]))
-    assert [one["model"] for one in first] == list(NAMES)
+    assert (image["height"], image["width"], image["file_name"]) == (1200, 140, """my "photo", it's; 1.png""")
+    masks = data.loadAnns(data.getAnnIds())
+    assert [(one["id"], one["model"], one["expression"]) for one in masks] == [
+        (1, NAMES[0], "red dog"),
+        (2, NAMES[0], "Red  dog!"),
+    ]
+    missing = [(one["model"], one["category_id"]) for one in data.dataset["absent"]]
+    assert missing == [(NAMES[1], 1), (NAMES[0], 2), (NAMES[1], 2), (NAMES[1], 3)]  # no pixel reaches it, or not there
     mask = read(exports.mask_png(now), "L") > 0
-    assert np.array_equal(data.annToMask(first[0]), mask)
+    assert np.array_equal(data.annToMask(masks[0]), mask)
     ys, xs = np.nonzero(mask)
-    assert first[0]["bbox"] == [xs.min(), ys.min(), xs.max() + 1 - xs.min(), ys.max() + 1 - ys.min()]
-    assert first[0]["area"] == mask.sum()
-    assert first[0]["score"] == answer.results[NAMES[0]][0].score and first[0]["expression"] == "red dog"
-    missing = [(one["model"], one["expression"]) for one in data.dataset["absent"]]
-    assert missing == [(NAMES[0], "犬")]
-    assert len({one["id"] for one in data.dataset["annotations"]}) == 5
+    assert masks[0]["bbox"] == [xs.min(), ys.min(), xs.max() + 1 - xs.min(), ys.max() + 1 - ys.min()]
+    assert masks[0]["area"] == mask.sum() and masks[0]["score"] == answer.results[NAMES[0]][0].score
     assert str(tmp_path) not in file.read_text()
 
 
@@ -144,7 +147,7 @@ def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus
     assert "SHA-256: abc" in readme and "2/: 犬" in readme and "it's; 1.png" in readme
     assert archive.read("1-red-dog/cefnet-vcm/mask.png") == exports.mask_png(now)
     boundary = read(archive.read("2/cefnet-acm/boundary.png"), "L")
-    assert boundary.shape == (1200, 700)
+    assert boundary.shape == (1200, 140)
     assert not read(archive.read("3-red-dog/cefnet-acm/mask.png"), "L").any()
 
 
@@ -224,9 +227,9 @@ def run(command: list[str], folder: Path, **options: Any) -> str:
 def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
     query = snippets.Query(served, photo.name, expression, NAMES[1], 0.45)
     said = run([sys.executable, "-c", snippets.client(query)], photo.parent)
-    present, file = said.splitlines()[0], said.splitlines()[-1]
-    assert present.startswith("True ")
-    assert Image.open(file).size == (700, 1200)
+    *_, found, file = said.splitlines()
+    assert found.startswith("True ")
+    assert Image.open(file).size == (140, 1200)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -237,7 +240,7 @@ def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) 
     assert said.startswith("event: complete\ndata: ")
     told = json.loads(said.split("data: ", 1)[1])[0]
     assert (told["expression"], told["model"], told["mask_threshold"]) == (expression, NAMES[1], 0.45)
-    assert told["mask"]["size"] == [1200, 700]
+    assert told["mask"]["size"] == [1200, 140]
 
 
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
@@ -245,8 +248,40 @@ def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, 
     query = snippets.Query("", photo.name, expression, str(tiny_checkpoint), 0.45)
     root = str(Path(__file__).parents[1])
     said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
-    assert said.splitlines()[-1] == "(1200, 700)"
+    assert said.splitlines()[-1] == "(1200, 140)"
 
 
 def test_the_address_is_that_of_a_laptop_outside_of_the_page() -> None:
     assert snippets.address() == "http://127.0.0.1:7860"
+
+
+# On the page
+
+
+def test_files_are_made_on_a_click_and_every_click_makes_a_new_one(app: SimpleNamespace, visit: Any) -> None:
+    page = visit()
+    page.get_by_role("tab", name=strings.TABS["take"], exact=True).click()
+    page.locator("#take-code-client", has_text=app.url.rstrip("/")).wait_for()
+    assert not list(app.folder.rglob("*.pdf"))
+    kinds = {"png": b"\x89PNG", "pdf": b"%PDF", "zip": b"PK", "coco": b"{", "mask": b"\x89PNG", "cutout": b"\x89PNG"}
+    for what, begins in kinds.items():
+        assert take(page, what).startswith(begins), what
+    before = np.array(Image.open(io.BytesIO(take(page, "mask"))))
+    field = page.locator("#threshold input[type=number]")
+    page.get_by_role("tab", name=strings.TABS["mask"], exact=True).click()
+    field.fill("0.95")
+    field.press("Enter")
+    page.locator("#card-cefnet-acm", has_text=strings.NO_PIXEL).wait_for()
+    page.get_by_role("tab", name=strings.TABS["take"], exact=True).click()
+    page.locator("#take-code-client", has_text="0.95").wait_for()
+    after = np.array(Image.open(io.BytesIO(take(page, "mask"))))
+    assert before.shape == after.shape and not after.any()
+    made = {str(file) for kind in ("pdf", "zip", "json") for file in app.folder.rglob(f"*.{kind}")}
+    assert made and made <= set().union(*app.blocks.temp_file_sets)  # what `delete_cache` forgets in time
+
+
+def take(page: Any, what: str) -> bytes:
+    with page.expect_download(timeout=WAIT) as started:
+        page.locator(f"#take-{what}").click()
+    assert not re.search("[^a-z0-9.-]", started.value.suggested_filename)
+    return Path(started.value.path()).read_bytes()
