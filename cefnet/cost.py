@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cefnet.fusion import Fusion
 from cefnet.model import CEFNet
 
-MEGABYTE = 2**20  # bytes: with it, Eq. 3-5 as they are written take what Table 5 says (1305 of 1308 MB)
+MEGABYTE = 2**20  # bytes: with it, Eq. 3-5 as they are written take about what Table 5 says at 96 x 96 (1308 MB)
 MULTIPLE = 32  # of input sides, as in `Predictor.encode`
 STAGES = (3, 4, 5)
 
