@@ -15,7 +15,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
     """softmax(scale * queries keys^T) values without building the affinity matrix.
 
     Values wider than the keys are taken in slices of the keys' width: with unequal widths the CPU kernel
-    falls back to the whole HW x HW matrix, which costs more than computing it once a slice.
+    falls back to the whole HW x HW matrix, which costs more than computing it once a slice. It does so too where the
+    width is not the last dimension in memory.
 
     Args:
         queries: N x P x d.
@@ -26,7 +27,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
     Returns:
         N x P x C.
     """
-    q, k = queries.unsqueeze(1), keys.unsqueeze(1)
+    q, k = queries.contiguous().unsqueeze(1), keys.contiguous().unsqueeze(1)
     slices = values.unsqueeze(1).split(keys.shape[-1], dim=-1)
     out = [F.scaled_dot_product_attention(q, k, v.contiguous(), scale=scale) for v in slices]
     return torch.cat(out, dim=-1).squeeze(1)
@@ -112,7 +113,7 @@ class VanillaCoAttention(nn.Module):
 
     def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741 (the paper's name)
         """M, L: N x C x H x W -> M~, L~ of the same shape."""
-        q, k = positions(self.w_m(m)), positions(self.w_l(l))  # A = q k^T, never built   (3)
+        q, k = positions(self.w_m(m)).contiguous(), positions(self.w_l(l)).contiguous()  # A = q k^T, never built   (3)
         m_out = attend(q, k, positions(m), self.scale)  # M~ = M A_1^T, A_1 = softmax(A)     (4, 5)
         l_out = attend(k, q, positions(l), self.scale)  # L~ = L A_2^T, A_2 = softmax(A^T)   (4, 5)
         return maps(m_out, m), maps(l_out, l)
