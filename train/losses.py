@@ -27,6 +27,7 @@ class LossWeights:
         dice: of 1 - Dice of SM_1..SM_4, in the proportions of `mask` (departure).
         presence: of "is it there at all" (departure).
         classes: of the dense category prediction from D_5 (departure, training only).
+        rivals: of "which of the photo's named objects" (`rival_loss`; departure).
     """
 
     mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -35,6 +36,7 @@ class LossWeights:
     dice: float = 0.0
     presence: float = 0.0
     classes: float = 0.0
+    rivals: float = 0.0
 
 
 def contour(masks: Tensor, distance: int = CONTOUR_DISTANCE) -> Tensor:
@@ -60,6 +62,42 @@ def dice_loss(logits: Tensor, targets: Tensor, present: Tensor) -> Tensor:
         return logits.sum() * 0
     p, t = logits.sigmoid()[present].flatten(1), targets[present].flatten(1)
     return (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
+
+
+def rival_loss(logits: Tensor, targets: Tensor, present: Tensor, photo_index: Tensor) -> Tensor:
+    """Which of a photo's named objects an expression means, and which of its expressions means an object.
+
+    The mean of an expression's logits inside each mask is its vote for that object. Cross entropy over the votes counts
+    every object alike, whatever its size, where the pixels' own losses hardly notice a small wrong one.
+
+    Args:
+        logits: N x 1 x h x w, of N expressions.
+        targets: N x 1 x h x w in 0..1, their masks.
+        present: N bool.
+        photo_index: N, whose photo each expression is about.
+
+    Returns:
+        The mean over all N; 0 for those without a rival (another mask that theirs hardly touches).
+    """
+    masks, votes = targets.flatten(1), logits.flatten(1)
+    area = masks.sum(1)
+    votes = votes @ masks.T / area.clamp(min=1e-6)  # N x N, expression x object
+    usable = present & (area > 0)
+    together = (photo_index[:, None] == photo_index) & usable[:, None] & usable
+    shared = masks @ masks.T
+    overlap = shared / (area[:, None] + area - shared).clamp(min=1e-6)
+    same, rival = together & (overlap > 0.5), together & (overlap < 0.1)
+    if not rival.any():
+        return logits.sum() * 0
+    chosen = rival.any(1)
+    terms = [_choice(v[chosen], same[chosen], rival[chosen]) for v in (votes, votes.T)]  # both relations are symmetric
+    return torch.stack(terms).mean() * chosen.float().mean()
+
+
+def _choice(votes: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """Cross entropy of any of the right ones against the wrong ones, mean over rows."""
+    among = votes.masked_fill(~(right | wrong), float("-inf")).logsumexp(1)
+    return (among - votes.masked_fill(~right, float("-inf")).logsumexp(1)).mean()
 
 
 def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
@@ -88,6 +126,7 @@ class Objective(nn.Module):
         present: Tensor,
         classes: Tensor | None = None,
         shares: Tensor | None = None,
+        photo_index: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Computes the terms.
 
@@ -97,6 +136,7 @@ class Objective(nn.Module):
             present: N bool, False where the expression names something absent (the mask is empty).
             classes: N x H x W category numbers, 0 = not annotated.
             shares: where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
+            photo_index: N, whose photo each is about; needed if `weights.rivals` > 0.
 
         Returns:
             Scalars by name: `total` and each unweighted term; of a part, what it adds to the batch's.
@@ -120,10 +160,12 @@ class Objective(nn.Module):
             )
         if self.classifier is not None and classes is not None:
             terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
+        if w.rivals and photo_index is not None:
+            terms["rivals"] = rival_loss(pairs[0][0], pairs[0][1], present, photo_index)
         if shares is not None:
             terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
         factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body,
-                   "presence": w.presence, "classes": w.classes}  # fmt: skip
+                   "presence": w.presence, "classes": w.classes, "rivals": w.rivals}  # fmt: skip
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {"total": total, **terms}
 
