@@ -5,13 +5,18 @@ What Gradio keeps or sends unless told otherwise, and what is done about it, is 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.state_holder import StateHolder
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +28,7 @@ SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica N
 WAITING = 24  # events that may wait, of all visitors together; who comes next is told that the app is busy
 SIDE_BY_SIDE = 4  # of one kind of event, where it names no limit of its own: redrawing is light
 VISITORS = 200  # whose answers are kept; those of the longest idle one go first
+KEPT = 3600  # seconds after a visitor's last event, when all that is left of them goes
 # What would write visitors' answers and recordings to disk, where `delete_cache` doesn't look.
 CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 
@@ -47,12 +53,13 @@ def serve() -> None:
         launch(build(service), mcp_server=tools)
 
 
-def launch(blocks: gr.Blocks, waiting: int = WAITING, **options: Any) -> Any:
+def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = KEPT, **options: Any) -> Any:
     """Start the server.
 
     Args:
         blocks: The page, made with `analytics_enabled=False` and a `delete_cache`.
         waiting: How many events may wait.
+        kept: Seconds after which idle visitors are forgotten.
         options: More of `gr.Blocks.launch`.
 
     Returns:
@@ -73,13 +80,41 @@ def launch(blocks: gr.Blocks, waiting: int = WAITING, **options: Any) -> Any:
         footer_links=["api"],
         max_file_size="30mb",
         state_session_capacity=VISITORS,
-        app_kwargs={"middleware": [Middleware(Closed, prefixes=CLOSED)]},
+        app_kwargs={"middleware": [Middleware(Closed, prefixes=CLOSED)], "lifespan": forgetting(kept)},
         **options,
     )
 
 
+def forgetting(kept: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """What runs beside the server: every minute, those idle for `kept` seconds are forgotten."""
+
+    async def sweep(holder: StateHolder) -> None:
+        while True:
+            forget(holder, kept)
+            await asyncio.sleep(min(60, kept))
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(sweep(app.state_holder))
+        yield
+        task.cancel()
+
+    return lifespan
+
+
+def forget(holder: StateHolder, kept: float) -> None:
+    """Drops sessions idle for `kept` seconds. Gradio empties their states, and keeps what was typed and shown."""
+    now = datetime.now()
+    for session, used in list(holder.time_last_used.items()):
+        if (now - used).total_seconds() > kept:
+            holder.delete_state(session)
+            with holder.lock:
+                holder.session_data.pop(session, None)
+                holder.time_last_used.pop(session, None)
+
+
 def theme() -> gr.themes.Default:
-    """One accent, fonts that every system has; text has a contrast of at least 4.5 (style.css: the accent in the dark)."""
+    """One accent (style.css has that of the dark), fonts that every system has; text has a contrast of 4.5 or more."""
     return gr.themes.Default(
         primary_hue="indigo",
         neutral_hue="slate",

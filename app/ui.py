@@ -17,7 +17,8 @@ from app.masks import Masks
 from app.page import HIDDEN, Shared, View, focus
 from app.service import Answer, Service, Session
 
-STALE = 3600  # seconds after which a visitor's pictures and answers are forgotten
+STALE = 3600  # seconds after which a visitor's pictures and answers are gone
+SWEEP = STALE // 6, STALE * 5 // 6  # how often Gradio looks for files, and from which age on it removes them
 MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
 TABS: dict[str, Callable[[Service, Shared], View]] = {
     "boundary": explain.boundary_tab,
@@ -49,7 +50,7 @@ class Page:
 
 def build(service: Service) -> gr.Blocks:
     """The page, wired to `service`."""
-    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(STALE, STALE)) as blocks:
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=SWEEP) as blocks:
         gr.HTML(strings.HEADER, elem_id="header")
         if service.missing:
             names = escape(", ".join(service.missing))

@@ -22,7 +22,7 @@ from gradio_client.utils import QueueError
 from PIL import Image
 
 from app.publish import ROOT
-from app.serve import launch
+from app.serve import forget, launch
 
 
 def wait(until: Callable[[], Any], seconds: float = 300) -> Any:
@@ -116,6 +116,26 @@ def test_the_page_says_that_it_is_busy(served: SimpleNamespace, browser: Any) ->
     field.press("Enter")
     tab.get_by_text("currently busy. Please try again").wait_for(timeout=60_000)
     tab.close()
+
+
+def test_what_an_idle_visitor_typed_is_forgotten(tmp_path: Path) -> None:
+    with page(tmp_path / "gradio", kept=1) as served:
+        served.go.set()
+        client = Client(served.url, verbose=False)
+        assert client.predict("a secret", api_name="/run") == "A SECRET"
+        holder = served.blocks.app.state_holder
+        wait(lambda: not holder.session_data and not holder.time_last_used)
+        assert client.predict("b", api_name="/run") == "B"  # who comes back is served
+
+
+def test_who_is_not_idle_is_not_forgotten(served: SimpleNamespace) -> None:
+    served.go.set()
+    Client(served.url, verbose=False).predict("a", api_name="/run")
+    holder = served.blocks.app.state_holder
+    forget(holder, kept=60)
+    assert len(holder.session_data) == 1
+    forget(holder, kept=0)
+    assert not holder.session_data
 
 
 def test_no_list_of_who_ran_what_is_kept(served: SimpleNamespace) -> None:
