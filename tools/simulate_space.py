@@ -55,10 +55,11 @@ def install(venv: Path, folder: Path, python: str, local: bool) -> None:
 def ask(venv: Path, folder: Path, port: int, local: bool) -> dict:
     """Starts app.py as a Space does, and asks it one question."""
     python, url = venv / "bin" / "python", f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         environment = {
-            "PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "HOME": home, "PYTHONDONTWRITEBYTECODE": "1",
-            "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False", **({} if local else ON_A_SPACE),
+            "PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "HOME": home, "TMPDIR": home,
+            "PYTHONDONTWRITEBYTECODE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_SERVER_PORT": str(port), **({} if local else ON_A_SPACE),
         }  # fmt: skip
         server = subprocess.Popen([python, "app.py"], cwd=folder, env=environment)
         try:
