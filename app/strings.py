@@ -118,7 +118,7 @@ LOADED = "Models in use"
 FROM_APP = "shipped with the app"
 FROM_FOLDER = "folder {name}"
 WEIGHTS = "weights {sha256}"
-PRIVACY = "Your photos and questions serve your visit alone: nobody else sees them, and after an hour they are gone."
+PRIVACY = "Your photos and questions serve your visit alone: nobody else sees them, and they are gone an hour after the last."
 
 # takeaway, exports
 TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above; mask and
@@ -128,7 +128,7 @@ DOWNLOADS = {
     "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
 }  # fmt: skip
 SNIPPETS_HINT = "The same question as code:"
-SNIPPETS = {"client": "Python, this app's API", "curl": "curl", "library": "Python, the library"}
+SNIPPETS = {"client": "Python (API)", "curl": "curl (API)", "library": "Python (library)"}
 FIGURE_BOUNDARY = "Boundary, by {model}"
 COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
 UNKNOWN = "unknown"
