@@ -21,7 +21,7 @@ $(VENV)/runtime-installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/dev-installed: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/dev-installed: requirements.txt requirements-mcp.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@ $(VENV)/runtime-installed
 

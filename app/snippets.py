@@ -23,6 +23,7 @@ class Query:
         photo: Name of the file.
         expression: As typed.
         model: Name of the model.
+        weights: What `Predictor.from_pretrained` takes for it.
         threshold: Of the mask, 0..1.
     """
 
@@ -30,6 +31,7 @@ class Query:
     photo: str
     expression: str
     model: str
+    weights: str
     threshold: float
 
 
@@ -56,7 +58,7 @@ def library(query: Query) -> str:
 
 from cefnet import Predictor
 
-predictor = Predictor.from_pretrained({query.model!r})
+predictor = Predictor.from_pretrained({query.weights!r})
 photo = predictor.encode({query.photo!r})
 result = predictor.segment(photo, {query.expression!r})
 result = replace(result, mask_threshold={query.threshold:g})

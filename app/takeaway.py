@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -69,7 +70,7 @@ def tab(service: Service, shared: Shared) -> View:
     buttons: dict[str, gr.DownloadButton] = {}
     with gr.Row(elem_id="take-files"):
         for key, download in files.items():
-            buttons[key] = gr.DownloadButton(strings.DOWNLOADS[key], size="md", min_width=150, elem_id=f"take-{key}")
+            buttons[key] = gr.DownloadButton(strings.DOWNLOADS[key], size="md", min_width=130, elem_id=f"take-{key}")
             connect(buttons[key], download, shared)
     hint(strings.SNIPPETS_HINT)
     codes: dict[str, gr.Code] = {}
@@ -82,15 +83,22 @@ def tab(service: Service, shared: Shared) -> View:
                 )  # fmt: skip
 
     def draw(now: Focus) -> dict[Any, Any]:
+        source = service.predictors[now.model].source
         query = snippets.Query(
-            snippets.address(), exports.photo_name(now.answer), now.result.expression, now.model, now.threshold
-        )
+            url=snippets.address(), photo=exports.photo_name(now.answer), expression=now.result.expression,
+            model=now.model, weights=weights(now.model, source), threshold=now.threshold,
+        )  # fmt: skip
         drawn: dict[Any, Any] = {title: about(now)}
         drawn |= {codes[key]: write(query) for key, (_, write) in snippets.SNIPPETS.items()}
         some = now.result.present
         return drawn | {buttons[key]: gr.update(interactive=some or one.always) for key, one in files.items()}
 
     return View([title, *buttons.values(), *codes.values()], draw)
+
+
+def weights(model: str, source: str) -> str:
+    """What somebody else loads a model by: its Hub id, else its name, for folders here are nobody's business."""
+    return model if not source or Path(source).exists() else source.partition("@")[0]
 
 
 def connect(button: gr.DownloadButton, download: Download, shared: Shared) -> None:

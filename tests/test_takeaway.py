@@ -21,7 +21,7 @@ from app_fixture import NAMES, WAIT, noise
 from PIL import Image
 from pycocotools.coco import COCO
 
-from app import api, exports, figure, snippets, strings
+from app import api, exports, figure, snippets, strings, takeaway
 from app.serve import launch
 from app.service import Answer, Focus, Service, Session, picture_from
 
@@ -225,7 +225,7 @@ def run(command: list[str], folder: Path, **options: Any) -> str:
 
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
 def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], 0.45)
+    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45)
     said = run([sys.executable, "-c", snippets.client(query)], photo.parent)
     *_, found, file = said.splitlines()
     assert found.startswith("True ")
@@ -235,7 +235,7 @@ def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
 def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], 0.45)
+    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45)
     said = run(["sh", "-euc", snippets.curl(query)], photo.parent)
     assert said.startswith("event: complete\ndata: ")
     told = json.loads(said.split("data: ", 1)[1])[0]
@@ -245,10 +245,15 @@ def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) 
 
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
 def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, expression: str) -> None:
-    query = snippets.Query("", photo.name, expression, str(tiny_checkpoint), 0.45)
+    query = snippets.Query("", photo.name, expression, "", str(tiny_checkpoint), 0.45)
     root = str(Path(__file__).parents[1])
     said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
     assert said.splitlines()[-1] == "(1200, 140)"
+
+
+def test_weights_are_named_as_others_can_load_them(tmp_path: Path) -> None:
+    assert takeaway.weights("cefnet-acm", "") == takeaway.weights("cefnet-acm", str(tmp_path)) == "cefnet-acm"
+    assert takeaway.weights("mine", "somebody/weights@main") == "somebody/weights"
 
 
 def test_the_address_is_that_of_a_laptop_outside_of_the_page() -> None:
