@@ -118,11 +118,11 @@ LOADED = "Models in use"
 FROM_APP = "shipped with the app"
 FROM_FOLDER = "folder {name}"
 WEIGHTS = "weights {sha256}"
-PRIVACY = "Your photos and questions serve your visit alone: nobody else sees them, and they are gone an hour after the last."
+PRIVACY = "Photos and questions serve your visit alone: nobody else sees them; they are gone an hour after the last."
 
 # takeaway, exports
-TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above; mask and
-cut-out are as large as your photo."""
+TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above;
+mask and cut-out are as large as your photo."""
 DOWNLOADS = {
     "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "png": "Figure (PNG)", "pdf": "Figure (PDF)",
     "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
