@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 QUESTION = "lady in blue tank top; guy with beard in black; man on the left"
-VIEW = {"width": 1280, "height": 860}
+VIEW = {"width": 1280, "height": 1100}
 
 
 def main() -> None:
