@@ -12,8 +12,8 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from app import strings
-from app.errors import plain, plainly, readable
+from app import fields, strings
+from app.errors import plain, plainly
 from app.parts import overlap
 from app.service import Picture, Service, Session, picture_from
 from cefnet import render
@@ -163,18 +163,18 @@ def endpoints(service: Service) -> None:
     """
     api, names = Api(service), list(service.predictors)
     with gr.Column(visible=False):
-        question = [photo(), gr.Textbox(label=strings.API_EXPRESSION), choice("model", strings.API_MODEL, names, 0)]
-        mask = number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
-        presence = number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
-        size = number("size", strings.API_SIZE, *SIDES, precision=0)
-        add(api.segment, [*question, mask, presence, size], [told(), picture("mask"), picture("overlay")])
+        question = [fields.photo(), gr.Textbox(label=strings.API_EXPRESSION), fields.choice("model", strings.API_MODEL, names, 0)]
+        mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
+        presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
+        size = fields.number("size", strings.API_SIZE, *SIDES, precision=0)
+        add(api.segment, [*question, mask, presence, size], [fields.told(), fields.picture("mask"), fields.picture("overlay")])
         if len(names) > 1:
-            other = choice("other", strings.API_OTHER, names, 1)
-            add(api.compare, [*question, other, mask, presence, size], [told(), picture("agreement")])
-        stage = number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
-        point = [number("y", strings.API_Y, 0), number("x", strings.API_X, 0)]
+            other = fields.choice("other", strings.API_OTHER, names, 1)
+            add(api.compare, [*question, other, mask, presence, size], [fields.told(), fields.picture("agreement")])
+        stage = fields.number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
+        point = [fields.number("y", strings.API_Y, 0), fields.number("x", strings.API_X, 0)]
         words = gr.Gallery(label="words", format="png")
-        explained = [told(), picture("boundary"), words, picture("co-attention")]
+        explained = [fields.told(), fields.picture("boundary"), words, fields.picture("co-attention")]
         add(api.explain, [*question, stage, *point, mask, presence], explained)
 
 
@@ -184,50 +184,6 @@ def add(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -
     trigger.click(
         plainly(fn), list(inputs), list(outputs), api_name=fn.__name__, concurrency_id="models", concurrency_limit=1
     )
-
-
-def photo() -> gr.Image:
-    """A photo as a file, which `picture_from` reads."""
-    component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
-    component.preprocess = readable(component.preprocess)  # type: ignore[method-assign]
-    return component
-
-
-def choice(name: str, label: str, choices: list[str], default: int) -> gr.Dropdown:
-    """One of several names."""
-    component = gr.Dropdown(choices, value=choices[default], label=label)
-    return checked(component, strings.API_CHOICE.format(name=name, choices=", ".join(choices)))
-
-
-def number(name: str, label: str, least: float, most: float | None = None, **options: Any) -> gr.Number:
-    """A number, which may be left out."""
-    component = gr.Number(label=label, minimum=least, maximum=most, **{"value": None, **options})
-    limits = strings.API_LIMITS.format(least=least, most=most) if most is not None else strings.API_LEAST
-    return checked(component, strings.API_NUMBER.format(name=name, limits=limits))
-
-
-def checked(component: Any, message: str) -> Any:
-    """`component`, which says `message` of any value that it can't take; None is its default."""
-    preprocess = component.preprocess
-
-    def check(payload: Any) -> Any:
-        try:
-            return preprocess(component.value if payload is None else payload)
-        except Exception:
-            raise plain(message) from None
-
-    component.preprocess = check
-    return component
-
-
-def told() -> gr.JSON:
-    """What is said in JSON."""
-    return gr.JSON(label="answer")
-
-
-def picture(label: str) -> gr.Image:
-    """A picture without loss."""
-    return gr.Image(label=label, format="png")
 
 
 def read(path: str | None) -> Picture:

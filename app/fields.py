@@ -1,0 +1,54 @@
+"""What the API takes and gives: Gradio's components, with plain messages for what they can't take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app import strings
+from app.errors import plain, readable
+
+
+def photo() -> gr.Image:
+    """A photo as a file, which `picture_from` reads."""
+    component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
+    component.preprocess = readable(component.preprocess)  # type: ignore[method-assign]
+    return component
+
+
+def choice(name: str, label: str, choices: list[str], default: int) -> gr.Dropdown:
+    """One of several names."""
+    component = gr.Dropdown(choices, value=choices[default], label=label)
+    return checked(component, strings.API_CHOICE.format(name=name, choices=", ".join(choices)))
+
+
+def number(name: str, label: str, least: float, most: float | None = None, **options: Any) -> gr.Number:
+    """A number, which may be left out."""
+    component = gr.Number(label=label, minimum=least, maximum=most, **{"value": None, **options})
+    limits = strings.API_LIMITS.format(least=least, most=most) if most is not None else strings.API_LEAST
+    return checked(component, strings.API_NUMBER.format(name=name, limits=limits))
+
+
+def checked(component: Any, message: str) -> Any:
+    """`component`, which says `message` of any value that it can't take; None is its default."""
+    preprocess = component.preprocess
+
+    def check(payload: Any) -> Any:
+        try:
+            return preprocess(component.value if payload is None else payload)
+        except Exception:
+            raise plain(message) from None
+
+    component.preprocess = check
+    return component
+
+
+def told() -> gr.JSON:
+    """What is said in JSON."""
+    return gr.JSON(label="answer")
+
+
+def picture(label: str) -> gr.Image:
+    """A picture without loss."""
+    return gr.Image(label=label, format="png")
