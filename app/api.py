@@ -163,11 +163,13 @@ def endpoints(service: Service) -> None:
     """
     api, names = Api(service), list(service.predictors)
     with gr.Column(visible=False):
-        question = [fields.photo(), gr.Textbox(label=strings.API_EXPRESSION), fields.choice("model", strings.API_MODEL, names, 0)]
+        expression, model = gr.Textbox(label=strings.API_EXPRESSION), fields.choice("model", strings.API_MODEL, names, 0)
+        question = [fields.photo(), expression, model]
         mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
         presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
         size = fields.number("size", strings.API_SIZE, *SIDES, precision=0)
-        add(api.segment, [*question, mask, presence, size], [fields.told(), fields.picture("mask"), fields.picture("overlay")])
+        segmented = [fields.told(), fields.picture("mask"), fields.picture("overlay")]
+        add(api.segment, [*question, mask, presence, size], segmented)
         if len(names) > 1:
             other = fields.choice("other", strings.API_OTHER, names, 1)
             add(api.compare, [*question, other, mask, presence, size], [fields.told(), fields.picture("agreement")])
