@@ -163,8 +163,8 @@ def endpoints(service: Service) -> None:
     """
     api, names = Api(service), list(service.predictors)
     with gr.Column(visible=False):
-        expression, model = gr.Textbox(label=strings.API_EXPRESSION), fields.choice("model", strings.API_MODEL, names, 0)
-        question = [fields.photo(), expression, model]
+        model = fields.choice("model", strings.API_MODEL, names, 0)
+        question = [fields.photo(), gr.Textbox(label=strings.API_EXPRESSION), model]
         mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
         presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
         size = fields.number("size", strings.API_SIZE, *SIDES, precision=0)
