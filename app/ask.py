@@ -9,7 +9,7 @@ import gradio as gr
 
 from app import strings
 from app.errors import plain, readable
-from app.service import Picture, Service, Session, picture_from
+from app.service import Answer, Picture, Service, Session, picture_from
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
 # Waits for a pause in the typing, then sends what the box holds by then; an event that waits its turn is replaced by
@@ -92,6 +92,19 @@ def picture(session: Session, path: str | None) -> Picture:
         known = picture_from(path)
         session.pictures = {**dict(list(session.pictures.items())[-3:]), path: known}
     return known
+
+
+def answer(service: Service, session: Session, now: Answer | None, path: str | None, text: str) -> Answer:
+    """The answer to what is asked; `now`, the one in sight, where it is that already (typing, then Enter).
+
+    Raises:
+        gr.Error: photo or expression is missing.
+        ValueError: one of them can't be used.
+    """
+    found, texts = picture(session, path), expressions(text)
+    if now is not None and (now.picture.digest, now.expressions) == (found.digest, tuple(texts)):
+        return now
+    return service.ask(session, found, texts)
 
 
 def prepare(service: Service, session: Session, path: str) -> None:

@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import strings, views
-from app.attend import tab as attention_tab
 from app.page import Shared, View, picture_output
 from app.parts import Small, about, fitted, following, hint, overlap, scale, stage_radio, strip
 from app.service import Focus, Service
 from cefnet import render
-
-__all__ = ["attention_tab", "boundary_tab", "refinement_tab", "words_tab"]
 
 FAINT = 0.25  # a boundary map that stays below is not brightened to the full scale
 

@@ -12,6 +12,7 @@ from app import strings
 from app.errors import plain
 from app.service import Answer, Focus
 
+STALE = 3600  # seconds after which a visitor's pictures and answers are gone
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
 
 

@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.page import STALE
 from app.service import Service, models_from_environment
 
 HERE = Path(__file__).parent
@@ -28,7 +29,6 @@ SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica N
 WAITING = 24  # events that may wait, of all visitors together; who comes next is told that the app is busy
 SIDE_BY_SIDE = 4  # of one kind of event, where it names no limit of its own: redrawing is light
 VISITORS = 200  # whose answers are kept; those of the longest idle one go first
-KEPT = 3600  # seconds after a visitor's last event, when all that is left of them goes
 # What would write visitors' answers and recordings to disk, where `delete_cache` doesn't look.
 CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 
@@ -53,7 +53,7 @@ def serve() -> None:
         launch(build(service), mcp_server=tools)
 
 
-def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = KEPT, **options: Any) -> Any:
+def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, **options: Any) -> Any:
     """Start the server.
 
     Args:

@@ -136,9 +136,10 @@ class Session:
                 self.photos.popitem(last=False)
 
     def add(self, answer: Answer) -> None:
-        """Keeps an answer as the newest."""
+        """Keeps an answer as the newest, unless it is that already."""
         with self.lock:
-            self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
+            if not self.answers or self.answers[-1] is not answer:
+                self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
 
 
 def feature_bytes(photo: Photo) -> int:

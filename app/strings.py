@@ -29,7 +29,6 @@ MORE = "Also in this photo"
 ASK_NOW = "Now say what to look for."
 NO_PHOTO = "Add a photo first, or take one of the examples."
 NO_EXPRESSION = "Say what to look for, for example: dog on the left."
-BUSY = "Many people are asking just now; please try again in a moment."
 
 # masks
 STYLE = "Show as"

@@ -14,10 +14,9 @@ from app.ask import Asking
 from app.errors import plainly
 from app.gallery import Answered
 from app.masks import Masks
-from app.page import HIDDEN, Shared, View, focus
+from app.page import HIDDEN, STALE, Shared, View, focus
 from app.service import Answer, Service, Session
 
-STALE = 3600  # seconds after which a visitor's pictures and answers are gone
 SWEEP = STALE // 6, STALE * 5 // 6  # how often Gradio looks for files, and from which age on it removes them
 MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
 TABS: dict[str, Callable[[Service, Shared], View]] = {
@@ -127,15 +126,17 @@ def connect_asking(page: Page, service: Service) -> None:
     """Asking, a new photo, following the typing."""
     asking, shown = page.asking, [page.shared.threshold, page.masks.style]
 
-    def question(session: Session | None, path: str | None, text: str, threshold: float, style: str) -> dict:
+    def question(
+        session: Session | None, now: Answer | None, path: str | None, text: str, threshold: float, style: str
+    ) -> dict:
         session = session or Session()
-        answer = service.ask(session, ask.picture(session, path), ask.expressions(text))
+        answer = ask.answer(service, session, now, path, text)
         session.add(answer)
         return answered(page, service, session, answer, threshold, style)
 
     event = {
         "fn": plainly(question),
-        "inputs": [page.shared.session, asking.photo, asking.expression, *shown],
+        "inputs": [page.shared.session, page.shared.answer, asking.photo, asking.expression, *shown],
         "outputs": answer_outputs(page),
         "show_progress": "minimal",
         "show_progress_on": [page.verdict, *page.masks.images.values()],
@@ -176,14 +177,18 @@ def connect_typing(page: Page, service: Service) -> None:
     """The masks follow the typing, as long as the machine is quick enough."""
     asking, shown = page.asking, [page.shared.threshold, page.masks.style]
 
-    def typed(path: str | None, text: str, on: bool, session: Session | None, threshold: float, style: str) -> Any:
+    def typed(
+        path: str | None, text: str, on: bool, session: Session | None, now: Answer | None, threshold: float, style: str
+    ) -> Any:
         session = session or Session()
         if not on or path is None or not text.strip():
             return gr.skip()
         try:
-            answer = service.ask(session, ask.picture(session, path), ask.expressions(text))
+            answer = ask.answer(service, session, now, path, text)
         except (ValueError, gr.Error):
             return gr.skip()  # half a word may be unreadable; whoever presses Enter is told
+        if answer is now:
+            return gr.skip()
         told = answered(page, service, session, answer, threshold, style)
         seconds = sum(results[0].timings["segment"] for results in answer.results.values())
         if seconds > ask.SLOW:
@@ -191,7 +196,7 @@ def connect_typing(page: Page, service: Service) -> None:
             told |= {asking.follow: False, asking.note: gr.update(value=note, visible=True)}
         return told
 
-    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, *shown]
+    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, page.shared.answer, *shown]
     outputs = [*answer_outputs(page), asking.follow, asking.note]
     event = asking.expression.input(
         plainly(typed), inputs, outputs, js=ask.DEBOUNCE, trigger_mode="always_last", show_progress="hidden", **MODELS

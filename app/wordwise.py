@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from app import strings
-from app.page import Shared, View
+from app.page import STALE, Shared, View
 from app.parts import Small, about, fitted, following, hint, overlap, strip
 from app.service import Focus, Service, Session
 from cefnet import render
@@ -19,7 +19,6 @@ from cefnet.result import Result
 MOST = 16  # pictures a strip; longer expressions are taken in groups of words
 BATCH = 16  # expressions a run of the network
 ALIKE = 0.8  # overlap from which two masks are told to be much the same
-KEPT = 3600  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Variants:
 def tab(service: Service, shared: Shared) -> View:
     """Worked out when the tab is opened, and kept until the question changes."""
     hint(strings.WORDWISE_HINT)
-    shown, worked = gr.HTML(elem_id="wordwise"), gr.State(None, time_to_live=KEPT)
+    shown, worked = gr.HTML(elem_id="wordwise"), gr.State(None, time_to_live=STALE)
 
     def work(now: Focus, session: Session | None, known: Variants | None) -> tuple[str, Variants]:
         whole = now.answer.results[now.model][now.index]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -248,7 +249,8 @@ def test_the_tools_are_the_three_endpoints(
                 return await session.list_tools(), answer, refused
 
     with served(app_service, tmp_path, mcp_server=True) as blocks:
-        tools, answer, refused = asyncio.run(talk(blocks.local_url))
+        with ThreadPoolExecutor(1) as thread:  # the browser's tests have an event loop in this one
+            tools, answer, refused = thread.submit(asyncio.run, talk(blocks.local_url)).result()
     tools = {tool.name: tool for tool in tools.tools}
     assert sorted(tools) == ["compare", "explain", "segment"]
     properties = tools["segment"].inputSchema["properties"]

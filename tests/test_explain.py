@@ -200,7 +200,7 @@ def shown_by(page: Page, now: Focus, stage: int, place: attend.Place | None) -> 
 
 @pytest.mark.parametrize("stage", [3, 5])
 def test_co_attention_of_both_models_on_one_scale(app_service: Service, now: Focus, stage: int) -> None:
-    page = Page(explain.attention_tab, app_service)
+    page = Page(attend.tab, app_service)
     drawn = shown_by(page, now, stage, (now.answer.picture.digest, 0.5, 0.25))
     maps = {name: now.of(name).co_attention(30, 22, stage) for name in NAMES}
     maps = {name: heat / heat.mean() for name, heat in maps.items()}
@@ -217,7 +217,7 @@ def test_co_attention_of_both_models_on_one_scale(app_service: Service, now: Foc
 
 
 def test_before_a_click_the_place_is_inside_the_mask(app_service: Service, now: Focus) -> None:
-    page = Page(explain.attention_tab, app_service)
+    page = Page(attend.tab, app_service)
     found = now.result.found
     y, x = attend.centre(found)
     assert found[y, x]
@@ -252,7 +252,7 @@ def test_half_of_the_attention_by_hand() -> None:
 
 
 def test_a_click_and_the_sliders_choose_the_place(app_service: Service, now: Focus) -> None:
-    page = Page(explain.attention_tab, app_service)
+    page = Page(attend.tab, app_service)
     digest = now.answer.picture.digest
     for elem_id in ("attention-photo", *(f"attention-{name}" for name in NAMES)):
         click = gr.SelectData(None, {"index": [45, 15], "value": None})
@@ -265,7 +265,7 @@ def test_a_click_and_the_sliders_choose_the_place(app_service: Service, now: Foc
 
 def test_large_photos_are_clicked_in_the_pixels_shown(app_service: Service) -> None:
     answer = app_service.ask(Session(), picture_from(noise(500, 2000)), ["dog"])
-    page = Page(explain.attention_tab, app_service)
+    page = Page(attend.tab, app_service)
     click = gr.SelectData(None, {"index": [320, 40], "value": None})
     told = page.fire(page.part("attention-photo"), "select", [answer, ACM, 0, 0.5, click])
     assert told[0][1:] == (0.25, 0.5)  # 640 x 160 are shown
@@ -277,7 +277,7 @@ def test_a_model_without_attention_says_so(now: Focus) -> None:
     bare = SimpleNamespace(config=SimpleNamespace(attention="none", boundary=False))
     service = Service({VCM: bare, ACM: bare})  # type: ignore[dict-item]
     assert "no word attention" in Page(explain.words_tab, service).drawn(now, 5)
-    drawn = shown_by(Page(explain.attention_tab, service), now, 5, None)
+    drawn = shown_by(Page(attend.tab, service), now, 5, None)
     assert "no co-attention" in drawn[f"attention-note-{ACM}"]
     page = Page(explain.boundary_tab, service)
     assert "no boundary module" in page.view.draw(now)[page.part("boundary-about")]

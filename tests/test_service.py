@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app import ask
 from app import service as module
 from app.ask import expressions
 from app.errors import gr
@@ -148,6 +149,20 @@ def test_several_expressions_come_from_lines_and_semicolons() -> None:
     assert expressions(" dog ; cat\n\nred car;dog;") == ["dog", "cat", "red car"]
     with pytest.raises(gr.Error, match="Say what to look for"):
         expressions(" ;\n ")
+
+
+def test_the_answer_in_sight_is_not_asked_for_again(service: Service, tmp_path: Path) -> None:
+    session, path = Session(), str(tmp_path / "a.png")
+    Image.fromarray(noise(20, 20)).save(path)
+    first = ask.answer(service, session, None, path, "dog; cat")
+    assert ask.answer(service, session, first, path, " dog\ncat ") is first
+    assert ask.answer(service, session, first, path, "cat; dog").expressions == ("cat", "dog")
+    Image.fromarray(noise(20, 20, 1)).save(tmp_path / "b.png")
+    other = ask.answer(service, session, first, str(tmp_path / "b.png"), "dog; cat")
+    assert other.picture.digest != first.picture.digest
+    session.add(first)
+    session.add(first)
+    assert session.answers == [first]
 
 
 def test_loading_takes_any_model_argument(tiny_checkpoint: Path) -> None:
