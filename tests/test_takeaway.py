@@ -8,21 +8,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 from app_fixture import NAMES, WAIT, noise
 from PIL import Image
 from pycocotools.coco import COCO
 
-from app import api, exports, figure, snippets, strings, takeaway
-from app.serve import launch
+from app import exports, figure, snippets, strings, takeaway
 from app.service import Answer, Focus, Service, Session, picture_from
 
 HOSTILE = """it's "a" $(id) `id` $HOME \\ FILE <b> {0} %s ü"""
@@ -206,15 +203,9 @@ def test_panels_keep_their_shape_and_stay_within_the_figure() -> None:
 # Code to copy
 
 
-@pytest.fixture(scope="module")
-def served(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        with gr.Blocks(analytics_enabled=False) as blocks:
-            api.endpoints(app_service)
-        launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-        yield blocks.local_url.rstrip("/")
-        blocks.close(verbose=False)
+@pytest.fixture
+def served(app: SimpleNamespace) -> str:
+    return app.url.rstrip("/")
 
 
 def run(command: list[str], folder: Path, **options: Any) -> str:
