@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app import strings, views
 from app.errors import plainly
 from app.gpu import on_gpu
-from app.page import HIDDEN, Shared, View, focus, picture_output
+from app.page import HIDDEN, MODELS, Shared, View, focus, picture_output
 from app.parts import following, hint, overlap, source
 from app.service import Focus, Service, Session
 from cefnet import render
@@ -26,7 +26,6 @@ from cefnet.result import Result
 SIZES = (256, 640)  # pixels: what the input size can be set to, from and to
 STEP = 64
 TYPICAL = 8  # word pieces of the expression whose arithmetic is counted
-MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1}
 # The range lies over the pictures: keys, clicks and drags all move where one ends and the other begins.
 SLIDE = """element.addEventListener("input", event =>
   event.target.closest(".slide").style.setProperty("--at", event.target.value + "%"));"""
@@ -138,7 +137,7 @@ def connect_sizes(
 
     run.click(
         plainly(run_at), [shared.session, size, *shared.inputs], ran, show_progress="minimal", show_progress_on=[run],
-        api_visibility="private", **MODELS,
+        **MODELS,
     )  # fmt: skip
 
 

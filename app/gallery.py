@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,5 +74,6 @@ def thumbnail(answer: Answer) -> Any:
     """A small picture of an answer."""
     small = fit(answer.picture.pixels, THUMBNAIL)
     last = list(answer.results.values())[-1]
-    masks = [fit(result.found.astype("uint8"), THUMBNAIL) > 0 for result in last]
+    height, width = small.shape[:2]
+    masks = [replace(result, height=height, width=width).found for result in last]
     return picture(small, masks, list(PALETTE), "fill")

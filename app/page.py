@@ -14,6 +14,8 @@ from app.service import Answer, Focus
 
 STALE = 3600  # seconds after which a visitor's pictures and answers are gone
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
+# Events that run a network
+MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
 
 
 @dataclass(frozen=True)

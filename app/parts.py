@@ -59,7 +59,7 @@ def source(pixels: NDArray[np.uint8]) -> str:
 
 def scale(what: str, top: str = "1", bottom: str = "0") -> str:
     """The colours of `render.heatmap` from `bottom` to `top`, and what they measure; all plain text."""
-    stops = ",".join(f"rgb({r} {g} {b})" for r, g, b in render.colour_bar(17, 1)[0])
+    stops = ",".join(views.css(colour) for colour in render.colour_bar(17, 1)[0])
     what, top, bottom = escape(what), escape(top), escape(bottom)
     return (
         f'<div class="scale" role="img" aria-label="{what}: {bottom} is black, {top} is bright yellow.">'

@@ -14,11 +14,10 @@ from app.ask import Asking
 from app.errors import plainly
 from app.gallery import Answered
 from app.masks import Masks
-from app.page import HIDDEN, STALE, Shared, View, focus
+from app.page import HIDDEN, MODELS, STALE, Shared, View, focus
 from app.service import Answer, Service, Session
 
 SWEEP = STALE // 6, STALE * 5 // 6  # how often Gradio looks for files, and from which age on it removes them
-MODELS: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
 TABS: dict[str, Callable[[Service, Shared], View]] = {
     "boundary": explain.boundary_tab,
     "refinement": explain.refinement_tab,
@@ -109,7 +108,6 @@ def answered(page: Page, service: Service, session: Session, answer: Answer, thr
         page.verdict: views.verdict(answer),
         page.results: gr.update(visible=True),
         page.masks.legend: page.masks.choices(answer),
-        page.history: gallery.history(session),
         **spelling.show(page.help, service, answer),
         **page.masks.draw(answer, threshold, style, list(range(len(texts)))),
     }
@@ -132,7 +130,8 @@ def connect_asking(page: Page, service: Service) -> None:
         session = session or Session()
         answer = ask.answer(service, session, now, path, text)
         session.add(answer)
-        return answered(page, service, session, answer, threshold, style)
+        told = answered(page, service, session, answer, threshold, style)
+        return told | {page.history: gallery.history(session)}
 
     event = {
         "fn": plainly(question),
@@ -214,7 +213,12 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
         others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
         session.add(answer)
         told = answered(page, service, session, answer, threshold, style)
-        return told | {asking.photo: answers.file(index), asking.expression: answer.expressions[0], asking.more: others}
+        return told | {
+            page.history: gallery.history(session),
+            asking.photo: answers.file(index),
+            asking.expression: answer.expressions[0],
+            asking.more: others,
+        }
 
     def chosen(session: Session | None, threshold: float, style: str, event: gr.SelectData) -> dict:
         return example(event.index, session, threshold, style)
@@ -226,7 +230,6 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
         session = session or Session()
         answer = session.answers[-1 - event.index]
         told = answered(page, service, session, answer, threshold, style)
-        told.pop(page.history)  # stays as it is
         return told | {
             asking.photo: answer.picture.path,
             asking.expression: "\n".join(answer.expressions),
@@ -250,8 +253,7 @@ def connect_views(page: Page) -> None:
     options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN}
     changes = [shown.threshold.change, shown.style.change, shown.legend.input]
     gr.on(changes, plainly(masks_again), [page.shared.answer, *shown.inputs], shown.outputs, **options)
-    again = gr.on([page.shared.model.change, page.shared.index.input, shown.threshold.change], **drawing(page))
-    assert again
+    gr.on([page.shared.model.change, page.shared.index.input, shown.threshold.change], **drawing(page))
     for name, tab in page.tabs.items():
         tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
 

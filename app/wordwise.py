@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from app import strings
-from app.page import STALE, Shared, View
+from app.page import MODELS, STALE, Shared, View
 from app.parts import Small, about, fitted, following, hint, overlap, strip
 from app.service import Focus, Service, Session
 from cefnet import render
@@ -46,8 +46,9 @@ def tab(service: Service, shared: Shared) -> View:
         variants = known if known and known.of is whole else work_out(service, session or Session(), now)
         return page(now, variants), variants
 
-    options = {"show_progress": "minimal", "concurrency_id": "models", "concurrency_limit": 1}
-    return following(shared, [], [shown, worked], work, [shared.session, worked], **options)
+    return following(
+        shared, [], [shown, worked], work, [shared.session, worked], show_progress="minimal", **MODELS
+    )
 
 
 def work_out(service: Service, session: Session, now: Focus) -> Variants:
