@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BINS = (1, 3, 6, 8)  # PPM of the ACM: N = 1 + 9 + 36 + 64 = 110
+ROWS = 512  # queries at a time in `attend`: what the fused kernel returns for them waits to be copied
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
@@ -16,7 +17,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
 
     Values wider than the keys are taken in slices of the keys' width: with unequal widths the CPU kernel
     falls back to the whole HW x HW matrix, which costs more than computing it once a slice. It does so too where the
-    width is not the last dimension in memory.
+    width is not the last dimension in memory. Results are written where they belong at once: putting slices together
+    at the end would need their memory twice.
 
     Args:
         queries: N x P x d.
@@ -28,9 +30,18 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
         N x P x C.
     """
     q, k = queries.contiguous().unsqueeze(1), keys.contiguous().unsqueeze(1)
-    slices = values.unsqueeze(1).split(keys.shape[-1], dim=-1)
-    out = [F.scaled_dot_product_attention(q, k, v.contiguous(), scale=scale) for v in slices]
-    return torch.cat(out, dim=-1).squeeze(1)
+    out = values.new_empty(*queries.shape[:2], values.shape[-1])
+    width = keys.shape[-1]
+    for first in range(0, values.shape[-1], width):
+        channels = slice(first, first + width)
+        _fill(out[..., channels], q, k, values[..., channels].contiguous().unsqueeze(1), scale)
+    return out
+
+
+def _fill(out: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float) -> None:
+    for first in range(0, q.shape[2], ROWS):
+        rows = slice(first, first + ROWS)
+        out[:, rows] = F.scaled_dot_product_attention(q[:, :, rows], k, v, scale=scale)[:, 0]
 
 
 def positions(x: Tensor) -> Tensor:

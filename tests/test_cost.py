@@ -51,7 +51,7 @@ def test_plain_attention_keeps_four_matrices_of_all_places() -> None:
 
 
 def test_the_order_of_the_papers_table_5() -> None:
-    """At 512 x 40 x 40, as at 96 x 96 (1314, 92 and 72 MB there): plain, keys padded, ours with values in halves."""
+    """At 512 x 40 x 40, as at 96 x 96 (1314, 92 and 64 MB there): plain, keys padded, ours with values in halves."""
     plain, padded, halves = (
         attention_memory(module(512, False).eval(), 512, 40, 40) for module in (Plain, Padded, VanillaCoAttention)
     )
