@@ -15,7 +15,6 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from cefnet.model import PhotoFeatures
 from cefnet.predictor import Photo
 
 try:
@@ -68,8 +67,6 @@ def parked(photo: Photo) -> Photo:
 
 def moved(photo: Photo, device: str | torch.device) -> Photo:
     """`photo` with its features on `device`, which `segment_many` wants to be the model's."""
-    features = photo.features
-    if features.e1.device == torch.device(device):
+    if photo.features.device == torch.device(device):
         return photo
-    parts = (part.to(device) for part in (features.e1, features.e2, features.e3))
-    return replace(photo, features=PhotoFeatures(*parts))
+    return replace(photo, features=photo.features.to(device))

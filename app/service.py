@@ -15,7 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from app.gpu import moved, on_gpu, parked
 from cefnet.photos import read_photo
@@ -132,7 +131,7 @@ class Session:
         """Keeps features; the oldest go where all take more than `REMEMBERED_BYTES`."""
         with self.lock:
             self.photos[key] = photo
-            while len(self.photos) > 1 and sum(map(feature_bytes, self.photos.values())) > REMEMBERED_BYTES:
+            while len(self.photos) > 1 and sum(one.features.nbytes for one in self.photos.values()) > REMEMBERED_BYTES:
                 self.photos.popitem(last=False)
 
     def add(self, answer: Answer) -> None:
@@ -140,12 +139,6 @@ class Session:
         with self.lock:
             if not self.answers or self.answers[-1] is not answer:
                 self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
-
-
-def feature_bytes(photo: Photo) -> int:
-    """What a photo's features take."""
-    parts: list[Tensor] = [photo.features.e1, photo.features.e2, photo.features.e3]
-    return sum(part.nbytes for part in parts)
 
 
 def models_from_environment() -> dict[str, str]:

@@ -140,9 +140,13 @@ class Decoder(nn.Module):
         step = BoundaryStep if boundary else FeaturePyramidStep
         self.steps = nn.ModuleList(step(s_widths[i], widths[i + 1], s_widths[i + 1]) for i in range(4))
 
-    def forward(self, features: list[Tensor]) -> tuple[Decoded, Tensor]:
-        """E_1..E_5 -> the logits of levels 1 to 4, and D_5."""
-        d = [reduce(e) for reduce, e in zip(self.reduce, features, strict=True)]
+    def fine(self, e1: Tensor, e2: Tensor) -> tuple[Tensor, Tensor]:
+        """D_1 and D_2, which no expression changes."""
+        return self.reduce[0](e1), self.reduce[1](e2)
+
+    def forward(self, fine: tuple[Tensor, Tensor], fused: list[Tensor]) -> tuple[Decoded, Tensor]:
+        """D_1, D_2 and the fused E_3, E_4, E_5 -> the logits of levels 1 to 4, and D_5."""
+        d = [*fine, *(reduce(e) for reduce, e in zip(list(self.reduce)[2:], fused, strict=True))]
         s, out = self.top(d[4]), Decoded()
         for step, level in zip(self.steps, reversed(d[:4]), strict=True):
             s = step(s, level, out)

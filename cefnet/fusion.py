@@ -25,9 +25,10 @@ def coordinates(height: int, width: int, like: Tensor) -> Tensor:
 
 @dataclass
 class Fused:
-    """The feature to add to E_i (N x C_i x H x W) and what explains it (None unless asked for)."""
+    """The feature to add to E_i (N x C_i x H x W), M of Eq. 1, and what explains them (None unless asked for)."""
 
     feature: Tensor
+    multimodal: Tensor  # N x C x H x W
     word_attention: Tensor | None = None  # N x T x H x W
     co_attention: CoAttentionMaps | None = None
 
@@ -109,13 +110,13 @@ class Fusion(nn.Module):
         """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width."""
         m = self.multimodal(e, sentence)
         if self.attention is None:
-            return Fused(self.normalised(self.out(m)))
+            return Fused(self.normalised(self.out(m)), m)
         language, weights = self.attend_words(m, words, mask)
         m_out, l_out = self.attention(m, language)
         m_out, l_out = self.branch_m(m_out), self.branch_l(l_out)
         if self.residual:
             m_out, l_out = m_out + m, l_out + language
-        fused = Fused(self.normalised(self.out(torch.cat([l_out, m_out], dim=1))))
+        fused = Fused(self.normalised(self.out(torch.cat([l_out, m_out], dim=1))), m)
         if explain:
             fused.word_attention, fused.co_attention = weights, self.attention.affinity(m, language)
         return fused

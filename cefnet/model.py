@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -11,21 +12,45 @@ from cefnet.boundary import Decoder
 from cefnet.coattention import CoAttentionMaps
 from cefnet.config import ModelConfig
 from cefnet.encoders import build_encoder
-from cefnet.fusion import Fusion
+from cefnet.fusion import Fused, Fusion
 from cefnet.text import TextEncoder
 
 
 @dataclass
 class PhotoFeatures:
-    """What no expression changes: E_1, E_2 and res3's own output, P x C_i x h_i x w_i."""
+    """What no expression changes, of P photos; maps are P x C x h x w.
 
-    e1: Tensor
-    e2: Tensor
-    e3: Tensor
+    Attributes:
+        encoded: res3's own output; with decoder fusion, where nothing feeds back into the encoder, E_3, E_4 and E_5.
+        fine: D_1 and D_2, which the decoder makes of E_1 and E_2.
+    """
+
+    encoded: tuple[Tensor, ...]
+    fine: tuple[Tensor, Tensor]
 
     def select(self, index: Tensor) -> PhotoFeatures:
         """The features of the photos that N expressions are about; `index` is N photo indices."""
-        return PhotoFeatures(self.e1[index], self.e2[index], self.e3[index])
+        return self._each(lambda x: x[index])
+
+    def to(self, device: str | torch.device) -> PhotoFeatures:
+        return self._each(lambda x: x.to(device))
+
+    @property
+    def photos(self) -> int:
+        """P."""
+        return len(self.encoded[0])
+
+    @property
+    def device(self) -> torch.device:
+        return self.encoded[0].device
+
+    @property
+    def nbytes(self) -> int:
+        return sum(x.nbytes for x in (*self.encoded, *self.fine))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> PhotoFeatures:
+        d1, d2 = map(change, self.fine)
+        return PhotoFeatures(tuple(map(change, self.encoded)), (d1, d2))
 
 
 @dataclass
@@ -38,6 +63,7 @@ class Output:
         body_logits: masks predicted from every STN output alike; empty without the boundary module.
         presence_logit: N, "is it there at all"; None without that output.
         top: D_5, N x C x h x w (auxiliary losses read it).
+        multimodal: M of stages 3, 4 and 5, N x C x h x w; in training mode only (auxiliary losses read them).
         word_attention: stage 3, 4, 5 -> N x T x h x w, sums to 1 over T; filled with `explain=True`.
         co_attention: stage 3, 4, 5 -> rows of the affinity on demand; filled with `explain=True`.
     """
@@ -47,6 +73,7 @@ class Output:
     body_logits: tuple[Tensor, ...]
     presence_logit: Tensor | None
     top: Tensor
+    multimodal: tuple[Tensor, ...] = ()
     word_attention: dict[int, Tensor] = field(default_factory=dict)
     co_attention: dict[int, CoAttentionMaps] = field(default_factory=dict)
 
@@ -89,7 +116,11 @@ class CEFNet(nn.Module):
         """
         e1 = self.encoder.stage(1, self.standardise(images))
         e2 = self.encoder.stage(2, e1)
-        return PhotoFeatures(e1, e2, self.encoder.stage(3, e2))
+        encoded = [self.encoder.stage(3, e2)]
+        if self.config.fusion == "decoder":
+            for i in (4, 5):
+                encoded.append(self.encoder.stage(i, encoded[-1]))
+        return PhotoFeatures(tuple(encoded), self.decoder.fine(e1, e2))
 
     @torch.no_grad()
     def match_strength(self, images: Tensor) -> None:
@@ -120,16 +151,15 @@ class CEFNet(nn.Module):
         Raises:
             ValueError: P photos do not match N expressions and no `photo_index` says which is whose.
         """
-        n, p = ids.shape[0], photo.e3.shape[0]
+        n, p = ids.shape[0], photo.photos
         if photo_index is None:
             if p not in (1, n):
                 raise ValueError(f"{p} photos and {n} expressions: pass photo_index")
             photo_index = torch.arange(n, device=ids.device) if p == n else ids.new_zeros(n)
         words, sentence = self.text(ids, mask)
-        features, word_attention, co_attention = self._fuse(
-            photo.select(photo_index), words, sentence, mask, explain
-        )
-        decoded, top = self.decoder(features)
+        photo = photo.select(photo_index)
+        sums, fused = self._fuse(photo.encoded, words, sentence, mask, explain)
+        decoded, top = self.decoder(photo.fine, sums)
         presence = None
         if self.presence is not None:
             pooled = torch.cat([top.mean((2, 3)), top.amax((2, 3))], dim=1)
@@ -140,29 +170,22 @@ class CEFNet(nn.Module):
             tuple(decoded.body_logits),
             presence,
             top,
-            word_attention,
-            co_attention,
+            tuple(one.multimodal for one in fused.values()) if self.training else (),
+            {i: one.word_attention for i, one in fused.items() if one.word_attention is not None},
+            {i: one.co_attention for i, one in fused.items() if one.co_attention is not None},
         )
 
     def _fuse(
-        self, photo: PhotoFeatures, words: Tensor, sentence: Tensor, mask: Tensor, explain: bool
-    ) -> tuple[list[Tensor], dict[int, Tensor], dict[int, CoAttentionMaps]]:
-        """E_1..E_5 with the multi-modal feature added after stages 3, 4 and 5."""
-        in_encoder = self.config.fusion == "encoder"
-        features = [photo.e1, photo.e2]
-        word_attention: dict[int, Tensor] = {}
-        co_attention: dict[int, CoAttentionMaps] = {}
-        e = photo.e3
-        for i in (3, 4, 5):
-            if i > 3:
-                e = self.encoder.stage(i, e)
+        self, encoded: tuple[Tensor, ...], words: Tensor, sentence: Tensor, mask: Tensor, explain: bool
+    ) -> tuple[list[Tensor], dict[int, Fused]]:
+        """E_3, E_4 and E_5, each with its multi-modal feature added, and what was fused at each stage."""
+        sums: list[Tensor] = []
+        fused: dict[int, Fused] = {}
+        for k, i in enumerate((3, 4, 5)):
+            # EFN: the sum feeds the next stage; DFN: it goes to the decoder only
+            e = encoded[k] if k < len(encoded) else self.encoder.stage(i, sums[-1])
             fusion = self.fusions[str(i)]
             assert isinstance(fusion, Fusion)
-            fused = fusion(e, words, sentence, mask, explain)
-            features.append(fusion.add(e, fused))
-            e = features[-1] if in_encoder else e  # EFN: the sum feeds the next block; DFN: only the decoder
-            if fused.word_attention is not None:
-                word_attention[i] = fused.word_attention
-            if fused.co_attention is not None:
-                co_attention[i] = fused.co_attention
-        return features, word_attention, co_attention
+            fused[i] = fusion(e, words, sentence, mask, explain)
+            sums.append(fusion.add(e, fused[i]))
+        return sums, fused

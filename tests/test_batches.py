@@ -99,6 +99,18 @@ def test_plain_batches_are_the_data(data: ReferData, tokenizer: Tokenizer) -> No
         assert batch.kinds[n] == "written" and batch.expressions[n] in sentences[image_id, ann_id]
 
 
+def test_every_object_has_a_number_of_its_own(data: ReferData, tokenizer: Tokenizer) -> None:
+    batch = Batches(data, tokenizer, PLAIN, seed=0)[0]
+    assert (batch.objects.shape, batch.objects.dtype) == (batch.classes.shape, torch.uint8)
+    assert torch.equal(batch.objects > 0, batch.classes > 0)
+    numbers: dict[tuple[int, int], int] = {}
+    for n, sample in enumerate(batch.sample_ids):
+        objects = batch.objects[batch.photo_index[n]]
+        (number,) = objects[batch.masks[n] > 0].unique().tolist()  # the fixture's objects don't touch
+        assert torch.equal(objects == number, batch.masks[n] > 0)
+        assert numbers.setdefault(sample, number) == number
+
+
 def test_different_objects_come_first(data: ReferData, tokenizer: Tokenizer) -> None:
     batches = Batches(data, tokenizer, PLAIN, seed=3)
     for step in range(10):

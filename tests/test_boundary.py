@@ -71,7 +71,7 @@ def test_levels_of_the_decoder(finest: int, sides: list[int], boundary: bool) ->
     strides, channels = (2, 4, 8, 16, 16), (3, 4, 5, 6, 7)
     features = [torch.randn(2, c, 64 // s, 64 // s) for c, s in zip(channels, strides, strict=True)]
     decoder = Decoder(channels, strides, (10, 8, 6, 4, 2), boundary, finest)
-    out, top = decoder(features)
+    out, top = decoder(decoder.fine(*features[:2]), features[2:])
     assert [level.shape[-1] for level in out.mask_logits] == sides
     assert len(out.boundary_logits) == len(out.body_logits) == (4 if boundary else 0)
     assert top.shape == (2, 10, 4, 4)

@@ -104,13 +104,17 @@ def test_a_question_crosses_over_and_its_answer_back(zero: FakeSpaces, predictor
         assert [word for word, _ in result.word_attention(5)] == ["red", "dog"]
 
 
+def tensors(photo: Photo) -> list[torch.Tensor]:
+    return [*photo.features.encoded, *photo.features.fine]
+
+
 def test_features_move_and_stay_what_they_are(predictor: Predictor) -> None:
     photo = predictor.encode(PIXELS)
     assert gpu.parked(photo) is photo  # on a CPU there is nothing to do
     away = gpu.moved(photo, "meta")  # a device that every machine has
-    for part in ("e1", "e2", "e3"):
-        tensor = getattr(away.features, part)
-        assert tensor.device.type == "meta" and tensor.shape == getattr(photo.features, part).shape
+    assert len(away.features.encoded) == 1 and len(away.features.fine) == 2
+    for moved, kept in zip(tensors(away), tensors(photo), strict=True):
+        assert moved.device.type == "meta" and moved.shape == kept.shape
     assert (away.height, away.width, away.size) == (40, 60, photo.size)
 
 

@@ -6,8 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cefnet.model import Output
+from cefnet.config import ModelConfig
+from cefnet.model import CEFNet, Output
 from train.losses import LossWeights, Objective, category_loss, contour, dice_loss, rival_loss
+
+CONFIG = ModelConfig(width=8, decoder_widths=(4, 4, 4, 4, 4))
 
 
 def contour_loop(mask: np.ndarray, distance: int) -> np.ndarray:
@@ -60,7 +63,7 @@ def test_the_paper_sums_plain_cross_entropies() -> None:
     out = output(zeros, boundary_logits=tuple(zeros), body_logits=tuple(zeros))
     mask = torch.zeros(1, 8, 8, dtype=torch.uint8)
     mask[0, 2:5, 2:5] = 1
-    terms = Objective(LossWeights(), 4, 3)(out, mask, torch.tensor([True]))
+    terms = Objective(LossWeights(), CONFIG, 3)(out, mask, torch.tensor([True]))
     assert terms["total"].item() == pytest.approx(12 * math.log(2), rel=1e-5)
 
 
@@ -68,7 +71,7 @@ def test_targets_are_cell_averages() -> None:
     mask = torch.zeros(1, 4, 4, dtype=torch.uint8)
     mask[0, :2, :1] = 1  # half of the first 2 x 2 cell
     logit = torch.tensor([[[[0.0, -60], [-60, -60]]]])
-    terms = Objective(LossWeights(mask=(1.0, 0, 0, 0)), 4, 3)(output([logit] * 4), mask, torch.tensor([True]))
+    terms = Objective(LossWeights(mask=(1.0, 0, 0, 0)), CONFIG, 3)(output([logit] * 4), mask, torch.tensor([True]))
     assert terms["mask"].item() == pytest.approx(math.log(2) / 4, rel=1e-5)
 
 
@@ -76,7 +79,7 @@ def test_presence_and_absent_samples() -> None:
     out = output([torch.zeros(2, 1, 2, 2)] * 4, presence_logit=torch.tensor([0.0, 0.0]))
     masks = torch.zeros(2, 2, 2, dtype=torch.uint8)
     masks[0] = 1
-    terms = Objective(LossWeights(dice=1.0, presence=1.0), 4, 3)(out, masks, torch.tensor([True, False]))
+    terms = Objective(LossWeights(dice=1.0, presence=1.0), CONFIG, 3)(out, masks, torch.tensor([True, False]))
     assert terms["presence"].item() == pytest.approx(math.log(2), rel=1e-5)
     assert torch.isfinite(terms["total"])
 
@@ -91,34 +94,47 @@ def test_unannotated_places_are_not_background() -> None:
 
 def halves(*rows: tuple[float, float]) -> torch.Tensor:
     """N x 1 x 2 x 2: one value on the left, one on the right."""
-    return torch.tensor([[a, b, a, b] for a, b in rows]).view(-1, 1, 2, 2)
+    return torch.tensor([[a, b, a, b] for a, b in rows], dtype=torch.float32).view(-1, 1, 2, 2)
+
+
+LEFT_AND_RIGHT = torch.tensor([[[1, 2], [1, 2]]])  # P x 2 x 2: an object in each half
 
 
 def test_rivals_by_hand() -> None:
-    """One photo, "left" and "right": the first votes 2 to 0 for its own, the second 1 to 1; a third photo is alone."""
-    masks, logits = halves((1, 0), (0, 1), (1, 0)), halves((2, 0), (1, 1), (5, -5))
-    present, photos = torch.tensor([True, True, True]), torch.tensor([0, 0, 1])
-    expressions = [math.log(1 + math.exp(-2)), math.log(2)]  # each expression among the objects
-    objects = [math.log(1 + math.exp(-1))] * 2  # each object among the expressions: 2 against 1, 1 against 0
-    wanted = sum(expressions + objects) / 4 * 2 / 3
-    assert rival_loss(logits, masks, present, photos).item() == pytest.approx(wanted, rel=1e-5)
+    """One photo, "left" and "right": the first votes 2 to 0 for its own, the second 1 to 1; the other photo has one."""
+    masks, logits = halves((1, 0), (0, 1), (1, 0), (1, 0)), halves((2, 0), (1, 1), (5, -5), (3, 4))
+    objects = torch.cat([LEFT_AND_RIGHT, torch.tensor([[[1, 0], [1, 0]]])])
+    of_expressions = [math.log(1 + math.exp(-2)), math.log(2)]  # each expression among the objects
+    of_objects = [math.log(1 + math.exp(-1))] * 2  # each object among the expressions: 2 against 1, 1 against 0
+    wanted = sum(of_expressions + of_objects) / (2 * 4)
+    assert rival_loss(logits, masks, objects).item() == pytest.approx(wanted, rel=1e-5)
 
 
-def test_rivals_are_other_objects_that_are_there() -> None:
-    logits, photos = halves((2, 0), (0, 2)), torch.tensor([0, 0])
-    there = torch.tensor([True, True])
-    assert rival_loss(logits, halves((1, 0), (1, 0)), there, photos) == 0  # the same object, said twice
-    assert rival_loss(logits, halves((1, 0), (1, 1)), there, photos) == 0  # "two dogs" is no rival of one of them
-    assert rival_loss(logits, halves((1, 0), (0, 0)), torch.tensor([True, False]), photos) == 0  # absent
-    assert rival_loss(logits, halves((1, 0), (0, 1)), there, torch.tensor([0, 1])) == 0  # another photo
-    assert rival_loss(logits, halves((1, 0), (0, 1)), there, photos) > 0
+def test_an_object_that_nobody_names_is_a_rival_too() -> None:
+    loss = rival_loss(halves((2, -1)), halves((1, 0)), LEFT_AND_RIGHT)
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-3)) / 2, rel=1e-5)
+
+
+def test_an_absent_expression_should_not_vote_for_an_object() -> None:
+    logits, masks = halves((2, 0), (1, 0)), halves((1, 0), (0, 0))
+    wanted = math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-1))  # left among objects; left among expressions
+    assert rival_loss(logits, masks, LEFT_AND_RIGHT).item() == pytest.approx(wanted / 4, rel=1e-5)
+
+
+def test_without_a_rival_there_is_no_loss() -> None:
+    logits = halves((2, 0), (0, 2))
+    assert rival_loss(logits, halves((1, 1), (1, 1)), LEFT_AND_RIGHT) == 0  # "two dogs"
+    assert rival_loss(logits, halves((1, 0), (1, 0)), torch.tensor([[[1, 0], [1, 0]]])) == 0  # the only object
+    assert rival_loss(logits, halves((1, 0), (0, 1)), torch.zeros(1, 2, 2)) == 0  # nothing is annotated
+    assert rival_loss(logits, halves((1, 0), (0, 1)), LEFT_AND_RIGHT.repeat_interleave(4, 1)) > 0
 
 
 def test_the_same_object_said_twice_counts_as_right_twice() -> None:
     masks, logits = halves((1, 0), (1, 0), (0, 1)), halves((3, 0), (3, 0), (0, 3))
-    photos, there = torch.zeros(3, dtype=torch.long), torch.ones(3, dtype=torch.bool)
-    wanted = (2 * math.log(1 + math.exp(-3) / 2) + math.log(1 + 2 * math.exp(-3))) / 3
-    assert rival_loss(logits, masks, there, photos).item() == pytest.approx(wanted, rel=1e-5)
+    of_expressions = 3 * math.log(1 + math.exp(-3))
+    of_objects = math.log(1 + math.exp(-3) / 2) + math.log(1 + 2 * math.exp(-3))
+    loss = rival_loss(logits, masks, LEFT_AND_RIGHT)
+    assert loss.item() == pytest.approx((of_expressions + of_objects) / 6, rel=1e-5)
 
 
 @settings(max_examples=20, deadline=None)
@@ -127,7 +143,7 @@ def test_rivals_gradient_is_finite(seed: int) -> None:
     torch.manual_seed(seed)
     logits = (torch.randn(6, 1, 3, 3) * 50).requires_grad_()
     masks = (torch.rand(6, 1, 3, 3) > 0.7).float()
-    loss = rival_loss(logits, masks, torch.rand(6) > 0.3, torch.tensor([0, 0, 0, 1, 1, 1]))
+    loss = rival_loss(logits, masks, torch.randint(0, 5, (2, 7, 7)))
     loss.backward()
     assert loss >= 0 and logits.grad is not None and logits.grad.isfinite().all()
 
@@ -136,9 +152,32 @@ def test_rivals_are_off_unless_asked_for() -> None:
     zeros = [torch.zeros(2, 1, s, s) for s in (8, 4, 2, 1)]
     masks = torch.zeros(2, 8, 8)
     masks[0, :, :4], masks[1, :, 4:] = 1, 1
-    there, photos = torch.tensor([True, True]), torch.tensor([0, 0])
-    assert "rivals" not in Objective(LossWeights(), 4, 0)(output(zeros), masks, there, photo_index=photos)
-    losses = [Objective(LossWeights(rivals=w), 4, 0) for w in (0.0, 0.5)]
-    off, on = (loss(output(zeros), masks, there, photo_index=photos) for loss in losses)
-    assert on["rivals"].item() == pytest.approx(math.log(2))
-    assert on["total"].item() == pytest.approx(off["total"].item() + 0.5 * math.log(2))
+    there, objects = torch.tensor([True, True]), LEFT_AND_RIGHT
+    assert "rivals" not in Objective(LossWeights(), CONFIG, 0)(output(zeros), masks, there, objects=objects)
+    losses = [Objective(LossWeights(rivals=w), CONFIG, 0) for w in (0.0, 0.5)]
+    off, on = (loss(output(zeros), masks, there, objects=objects) for loss in losses)
+    wanted = 3 * math.log(2)  # levels 1 to 3; the fourth has one place and so one object
+    assert on["rivals"].item() == pytest.approx(wanted)
+    assert on["total"].item() == pytest.approx(off["total"].item() + 0.5 * wanted)
+
+
+def test_alignment_by_hand() -> None:
+    """Its layers answer 0 everywhere: log 2 a place, log 2 for each choice between the two objects."""
+    loss = Objective(LossWeights(alignment=0.25), CONFIG, 0)
+    for matcher in loss.matchers:
+        torch.nn.init.zeros_(matcher.weight)
+        torch.nn.init.zeros_(matcher.bias)
+    zeros, masks = [torch.zeros(2, 1, s, s) for s in (8, 4, 2, 1)], torch.zeros(2, 8, 8)
+    masks[0, :, :4], masks[1, :, 4:] = 1, 1
+    multimodal = tuple(torch.randn(2, 8, s, s) for s in (4, 2, 2))
+    there = torch.tensor([True, True])
+    terms = loss(output(zeros, multimodal=multimodal), masks, there, objects=LEFT_AND_RIGHT)
+    assert terms["alignment"].item() == pytest.approx(2 * math.log(2))
+    assert terms["total"].item() == pytest.approx(terms["mask"].item() + 0.25 * 2 * math.log(2))
+
+
+def test_m_is_handed_out_for_training_alone(tiny_config: ModelConfig) -> None:
+    model, ids = CEFNet(tiny_config), torch.tensor([[3, 4]] * 2)
+    for training in (True, False):
+        out = model.train(training)(model.encode_photo(torch.rand(2, 3, 64, 64)), ids, ids > 0)
+        assert [m.shape for m in out.multimodal] == [(2, 16, s, s) for s in (8, 4, 4)] * training

@@ -236,7 +236,7 @@ def test_maps_come_in_any_size_without_a_second_run(predictor, result):
 def test_the_network_can_see_another_size(predictor):
     photo = predictor.encode(IMAGE, size=96)
     twice = predictor.encode(IMAGE, size=192)
-    assert photo.size == 96 and photo.features.e3.shape[-1] * 2 == twice.features.e3.shape[-1]
+    assert photo.size == 96 and photo.features.encoded[0].shape[-1] * 2 == twice.features.encoded[0].shape[-1]
     assert predictor.segment(photo, "dog").mask.shape == IMAGE.shape[:2]
     with pytest.raises(ValueError, match="image_size is 100; it must be a multiple"):
         predictor.encode(IMAGE, size=100)

@@ -18,7 +18,6 @@ from app.service import (
     SHOWN_SIDE,
     Service,
     Session,
-    feature_bytes,
     models_from_environment,
     picture_from,
 )
@@ -104,7 +103,7 @@ def test_a_session_encodes_a_photo_once_for_each_model_and_size(
 def test_features_are_dropped_when_they_take_too_much(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     session = Session()
     service.segment(session, picture_from(noise(20, 20)), "cefnet-acm", ["dog"])
-    one = feature_bytes(next(iter(session.photos.values())))
+    one = next(iter(session.photos.values())).features.nbytes
     monkeypatch.setattr(module, "REMEMBERED_BYTES", 3 * one)
     for seed in range(1, 6):
         service.segment(session, picture_from(noise(20, 20, seed)), "cefnet-acm", ["dog"])

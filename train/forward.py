@@ -30,8 +30,8 @@ class Forward(nn.Module):
         with precision(images.device):
             photo = self.model.encode_photo(images)
             output = self.model(photo, batch.ids, batch.token_mask, batch.photo_index)
-            classes, where = batch.classes[batch.photo_index], batch.photo_index
-            return self.objective(output, batch.masks, batch.present, classes, shares, where)
+            classes, objects = batch.classes[batch.photo_index], batch.objects
+            return self.objective(output, batch.masks, batch.present, classes, shares, objects)
 
 
 def precision(device: torch.device) -> AbstractContextManager:

@@ -47,7 +47,7 @@ class Run:
         self.recipe, self.data, self.tokenizer, self.folder, self.team = recipe, data, tokenizer, folder, team
         torch.manual_seed(recipe.seed)
         self.model = CEFNet(recipe.model)
-        self.objective = Objective(recipe.losses, recipe.model.decoder_widths[0], len(data.categories))
+        self.objective = Objective(recipe.losses, recipe.model, len(data.categories))
         photos = len({ref.image_id for ref in data.refs_of("train")})
         self.damage = Damage(folder if team.first else None, photos)
 

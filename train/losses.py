@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cefnet.config import ModelConfig
 from cefnet.model import Output
 
 # What the terms are means over: in these proportions the parts of a batch make the whole.
@@ -27,7 +28,10 @@ class LossWeights:
         dice: of 1 - Dice of SM_1..SM_4, in the proportions of `mask` (departure).
         presence: of "is it there at all" (departure).
         classes: of the dense category prediction from D_5 (departure, training only).
-        rivals: of "which of the photo's named objects" (`rival_loss`; departure).
+        rivals: of "which of the photo's objects" (`rival_loss`) at SM_1..SM_4, in the proportions of `mask`
+            (departure).
+        alignment: of a mask predicted from each M_i of Eq. 1 by one linear layer: cross entropy of its places, and
+            `rival_loss` (departure, training only).
     """
 
     mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -37,6 +41,7 @@ class LossWeights:
     presence: float = 0.0
     classes: float = 0.0
     rivals: float = 0.0
+    alignment: float = 0.0
 
 
 def contour(masks: Tensor, distance: int = CONTOUR_DISTANCE) -> Tensor:
@@ -64,40 +69,37 @@ def dice_loss(logits: Tensor, targets: Tensor, present: Tensor) -> Tensor:
     return (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
 
 
-def rival_loss(logits: Tensor, targets: Tensor, present: Tensor, photo_index: Tensor) -> Tensor:
-    """Which of a photo's named objects an expression means, and which of its expressions means an object.
+def rival_loss(logits: Tensor, targets: Tensor, objects: Tensor) -> Tensor:
+    """Which of a photo's annotated objects an expression means, and which of its expressions means an object.
 
-    The mean of an expression's logits inside each mask is its vote for that object. Cross entropy over the votes counts
-    every object alike, whatever its size, where the pixels' own losses hardly notice a small wrong one.
+    The mean of an expression's logits on an object is its vote for it. Cross entropy over the votes counts every object
+    alike, whatever its size, where the pixels' own losses hardly notice a small wrong one.
 
     Args:
-        logits: N x 1 x h x w, of N expressions.
+        logits: N x 1 x h x w, of N expressions; those of a photo together, as many for each.
         targets: N x 1 x h x w in 0..1, their masks.
-        present: N bool.
-        photo_index: N, whose photo each expression is about.
+        objects: P x H x W, the number of the object at each place, 0 = none.
 
     Returns:
-        The mean over all N; 0 for those without a rival (another mask that theirs hardly touches).
+        The mean over all N; 0 for those without a target or without a rival (an object that the target hardly touches).
     """
-    masks, votes = targets.flatten(1), logits.flatten(1)
-    area = masks.sum(1)
-    votes = votes @ masks.T / area.clamp(min=1e-6)  # N x N, expression x object
-    usable = present & (area > 0)
-    together = (photo_index[:, None] == photo_index) & usable[:, None] & usable
-    shared = masks @ masks.T
-    overlap = shared / (area[:, None] + area - shared).clamp(min=1e-6)
-    same, rival = together & (overlap > 0.5), together & (overlap < 0.1)
-    if not rival.any():
-        return logits.sum() * 0
-    chosen = rival.any(1)
-    terms = [_choice(v[chosen], same[chosen], rival[chosen]) for v in (votes, votes.T)]  # both relations are symmetric
-    return torch.stack(terms).mean() * chosen.float().mean()
+    photos, each = len(objects), len(logits) // len(objects)
+    places = F.interpolate(objects[:, None].float(), logits.shape[-2:], mode="nearest-exact")
+    numbers = torch.arange(1, int(objects.max()) + 1, device=logits.device)
+    on = (places == numbers[:, None, None]).flatten(2).float().repeat_interleave(each, dim=0)  # N x objects x places
+    area = on.sum(2)
+    votes, inside = ((on @ x.flatten(1)[:, :, None]).squeeze(2) / area.clamp(min=1) for x in (logits, targets))
+    same, rival = inside > 0.5, (inside < 0.1) & (area > 0)
+    of_photo = [x.view(photos, each, -1).transpose(1, 2).flatten(0, 1) for x in (votes, same, rival)]
+    return (_choice(votes, same, rival) + _choice(*of_photo)) / (2 * len(logits))
 
 
 def _choice(votes: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
-    """Cross entropy of any of the right ones against the wrong ones, mean over rows."""
+    """Cross entropy of any of the right ones against the wrong ones, summed over the rows that have both."""
+    both = right.any(1) & wrong.any(1)
+    votes, right, wrong = votes[both], right[both], wrong[both]
     among = votes.masked_fill(~(right | wrong), float("-inf")).logsumexp(1)
-    return (among - votes.masked_fill(~right, float("-inf")).logsumexp(1)).mean()
+    return (among - votes.masked_fill(~right, float("-inf")).logsumexp(1)).sum()
 
 
 def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
@@ -106,18 +108,20 @@ def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
 
 
 class Objective(nn.Module):
-    """The weighted sum of all terms. Holds the category head, which training alone needs.
+    """The weighted sum of all terms. Holds the heads that training alone needs.
 
     Args:
         weights: of the terms.
-        top_width: channels of D_5.
+        config: of the model: D_5's and M_i's channels.
         categories: number of categories of the data; used if `weights.classes` > 0.
     """
 
-    def __init__(self, weights: LossWeights, top_width: int, categories: int) -> None:
+    def __init__(self, weights: LossWeights, config: ModelConfig, categories: int) -> None:
         super().__init__()
         self.weights = weights
-        self.classifier = nn.Conv2d(top_width, categories, 1) if weights.classes > 0 else None
+        self.classifier = nn.Conv2d(config.decoder_widths[0], categories, 1) if weights.classes > 0 else None
+        heads = range(3 if weights.alignment > 0 else 0)
+        self.matchers = nn.ModuleList(nn.Conv2d(config.width, 1, 1) for _ in heads)
 
     def forward(
         self,
@@ -126,7 +130,7 @@ class Objective(nn.Module):
         present: Tensor,
         classes: Tensor | None = None,
         shares: Tensor | None = None,
-        photo_index: Tensor | None = None,
+        objects: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Computes the terms.
 
@@ -136,7 +140,7 @@ class Objective(nn.Module):
             present: N bool, False where the expression names something absent (the mask is empty).
             classes: N x H x W category numbers, 0 = not annotated.
             shares: where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
-            photo_index: N, whose photo each is about; needed if `weights.rivals` > 0.
+            objects: P x H x W numbers of the photos' objects, 0 = none; needed for `rivals` and `alignment`.
 
         Returns:
             Scalars by name: `total` and each unweighted term; of a part, what it adds to the batch's.
@@ -160,14 +164,22 @@ class Objective(nn.Module):
             )
         if self.classifier is not None and classes is not None:
             terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
-        if w.rivals and photo_index is not None:
-            terms["rivals"] = rival_loss(pairs[0][0], pairs[0][1], present, photo_index)
+        if w.rivals and objects is not None:
+            terms["rivals"] = sum_weighted(w.mask, [rival_loss(a, t, objects) for a, t in pairs])
+        if w.alignment and objects is not None:
+            terms["alignment"] = self._alignment(output.multimodal, target, objects)
         if shares is not None:
             terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
-        factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body,
-                   "presence": w.presence, "classes": w.classes, "rivals": w.rivals}  # fmt: skip
+        factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body, "presence": w.presence,
+                   "classes": w.classes, "rivals": w.rivals, "alignment": w.alignment}  # fmt: skip
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {"total": total, **terms}
+
+    def _alignment(self, multimodal: tuple[Tensor, ...], target: Tensor, objects: Tensor) -> Tensor:
+        logits = tuple(matcher(m).float() for matcher, m in zip(self.matchers, multimodal, strict=True))
+        levels = level_targets(target, logits)
+        chosen = [rival_loss(a, t, objects) for a, t in zip(logits, levels, strict=True)]
+        return mean_bce(logits, levels) + torch.stack(chosen).mean()
 
 
 def sum_weighted(weights: tuple[float, ...], terms: list[Tensor]) -> Tensor:

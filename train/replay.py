@@ -75,7 +75,7 @@ def read(path: Path, device: torch.device) -> tuple[Forward, list[Batch], list[T
     frozen = {name: saved[name] for name in ("frozen_stages", "frozen_norms")}
     recipe = Recipe(saved["name"], ModelConfig().with_values(saved["model"]), losses=losses, **frozen)
     model = CEFNet(recipe.model)
-    forward = Forward(model, Objective(losses, recipe.model.decoder_widths[0], about["categories"]))
+    forward = Forward(model, Objective(losses, recipe.model, about["categories"]))
     forward.load_state_dict({k.removeprefix("forward."): v for k, v in tensors.items() if k.startswith("forward.")})
     freeze(model, recipe)
     train_mode(model, recipe)

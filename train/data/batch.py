@@ -24,6 +24,7 @@ class Batch:
     masks: Tensor  # N x S x S uint8, 0 or 1
     present: Tensor  # N bool, False where the expression names something absent (mask empty)
     classes: Tensor  # P x S x S: 0 = not annotated, k + 1 = the k-th of the sorted category ids; uint8 if those fit
+    objects: Tensor  # P x S x S uint8: 0 = none, k = the photo's k-th annotated object; small ones lie on large ones
     expressions: list[str]
     sample_ids: list[tuple[int, int]]  # (image id, annotation id or 0)
     kinds: list[str] = field(default_factory=list)  # written, generated, category, caption, absent
@@ -54,6 +55,7 @@ class Batch:
             masks=self.masks[samples],
             present=self.present[samples],
             classes=self.classes[chosen],
+            objects=self.objects[chosen],
             expressions=self.expressions[samples],
             sample_ids=self.sample_ids[samples],
             kinds=self.kinds[samples],

@@ -17,6 +17,7 @@ from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
 
+MOST_OBJECTS = 255  # of a photo
 ATTEMPTS = 10  # photos that are tried in the place of one that can't be used
 
 
@@ -74,6 +75,7 @@ class Batches(Dataset):
             masks=torch.from_numpy(masks),
             present=torch.tensor([s.kind != "absent" for s in samples]),
             classes=torch.from_numpy(np.stack([v.classes for v in views])),
+            objects=torch.from_numpy(np.stack([v.objects for v in views])),
             expressions=[s.text for s in samples],
             sample_ids=[
                 (v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples
@@ -140,7 +142,7 @@ class Batches(Dataset):
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
         masks = [_union([small[a] for a in s.ann_ids], size) for s in drawn]
-        return _View(image_id, image, drawn, masks, self._classes(small))
+        return _View(image_id, image, drawn, masks, *self._annotated(small))
 
     def _mask(self, ann_id: int) -> np.ndarray:
         """H x W uint8, 0 or 1; all 0 if it can't be read."""
@@ -195,12 +197,16 @@ class Batches(Dataset):
             filled.append(sample)
         return filled
 
-    def _classes(self, small: dict[int, np.ndarray]) -> np.ndarray:
+    def _annotated(self, small: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The category and the number of the object that each place belongs to, small objects on top of large ones."""
         kind = np.uint8 if len(self.class_of) < 256 else np.int16  # ReferIt has 276 categories
         classes = np.zeros((self.spec.image_size, self.spec.image_size), kind)
-        for ann_id in sorted(small, key=lambda a: -cv2.countNonZero(small[a])):
+        objects = np.zeros_like(classes, np.uint8)
+        smallest = sorted(small, key=lambda a: cv2.countNonZero(small[a]))[:MOST_OBJECTS]
+        for number, ann_id in enumerate(reversed(smallest), 1):
             classes[small[ann_id] > 0] = self.class_of[self.data.annotations[ann_id].category_id]
-        return classes
+            objects[small[ann_id] > 0] = 0 if self.data.annotations[ann_id].iscrowd else number
+        return classes, objects
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,7 @@ class _View:
     samples: list[Sample]
     masks: list[np.ndarray]
     classes: np.ndarray
+    objects: np.ndarray
 
 
 def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
