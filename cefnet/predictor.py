@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from cefnet.config import ModelConfig
+from cefnet.fold import folded
 from cefnet.model import CEFNet, Output, PhotoFeatures
 from cefnet.photos import Source, read_photo, squash
 from cefnet.result import Result, enlarge, to_numpy
@@ -25,7 +26,7 @@ __all__ = ["Photo", "Predictor", "Result"]
 
 @dataclass(frozen=True)
 class Photo:
-    """What no expression changes: E_1, E_2 and res3's own output, on the model's device.
+    """What no expression changes, on the model's device.
 
     Attributes:
         features: Of one photo.
@@ -78,11 +79,10 @@ class Predictor:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Predictor":
-        """Wraps what `cefnet.weights.load` returned."""
+        """Wraps what `cefnet.weights.load` returned, BatchNorm folded into the convolutions."""
         device = next(checkpoint.model.parameters()).device
-        return cls(
-            checkpoint.model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256, checkpoint.words
-        )
+        model = folded(checkpoint.model)
+        return cls(model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256, checkpoint.words)
 
     @torch.inference_mode()
     def encode(self, image: Source, size: int | None = None) -> Photo:
