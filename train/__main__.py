@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("train.replay", "repeat a step of a run whose loss was not finite"),
     "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),
     "compare": ("train.compare", "compare two models' results on the same expressions"),
+    "benchmark": ("train.benchmark", "measure speed and memory beside the paper's model as it is written"),
     "tables": ("train.tables", "render the paper's tables beside our runs"),
     "recipes": ("train.recipes", "list the recipes, or show one"),
     "ship": ("train.ship", "measure a run and make it one of the shipped models"),

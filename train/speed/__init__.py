@@ -1,0 +1,1 @@
+"""What `python -m train benchmark` measures: latency, memory, the floor, training, start-up."""

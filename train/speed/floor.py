@@ -1,0 +1,64 @@
+"""The floor: what the machine could do at best, and how close a model comes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from cefnet.cost import work_of
+from train.speed.latency import rest
+from train.speed.models import EXPRESSION, network, predictor, tokenizer
+from train.speed.timing import medians
+
+SIDE, COPIED = 2048, 2**28  # a matrix of 2048 x 2048; 256 MB, far more than any cache holds
+
+
+class Traffic(TorchDispatchMode):
+    """Counts the bytes that operations read and write, if each read its inputs and wrote its outputs once."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, Tensor)]
+            self.bytes += sum(x.numel() * x.element_size() for x in tensors)
+        return out
+
+
+def machine_peaks(runs: int, device: torch.device) -> dict[str, float]:
+    """What a large matrix product (GFLOP a second) and a large copy (GB a second, read and written) reach here."""
+    a, b = torch.rand(2, SIDE, SIDE, device=device).unbind(0)
+    source = torch.rand(COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    ms = medians({"product": lambda: a @ b, "copy": lambda: target.copy_(source)}, runs)
+    return {"gflops": 2 * SIDE**3 / ms["product"] / 1e6, "gbytes": 2 * COPIED / ms["copy"] / 1e6}
+
+
+def floor(names: tuple[str, ...], runs: int, device: torch.device) -> list[dict[str, Any]]:
+    """A further expression against the machine's peaks.
+
+    Returns:
+        A row a model: the arithmetic (GFLOP), what its operations read and write (MB), the time (ms), the least time
+        that each alone would take at the machine's peak, and the share of the time that the larger of the two is.
+    """
+    peaks = machine_peaks(runs, device)
+    tokens = len(tokenizer().encode(EXPRESSION).ids)
+    rows = []
+    for name in names:
+        model = predictor(name, device).model
+        gflop = work_of(network(name, torch.device("cpu")), model.config.image_size, tokens).expression / 1e9
+        run = rest(model)
+        with torch.no_grad(), Traffic() as traffic:
+            rest(model)()
+        ms = medians({name: run}, runs)[name]
+        arithmetic, memory = 1000 * gflop / peaks["gflops"], traffic.bytes / peaks["gbytes"] / 1e6
+        rows.append({
+            "model": name, "gflop": gflop, "mb": traffic.bytes / 1e6, "ms": ms, "arithmetic_ms": arithmetic,
+            "memory_ms": memory, "share": max(arithmetic, memory) / ms, **peaks,
+        })  # fmt: skip
+    return rows
