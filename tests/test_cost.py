@@ -8,18 +8,9 @@ from cefnet.coattention import AsymmetricCoAttention, VanillaCoAttention, attend
 from cefnet.config import ModelConfig
 from cefnet.cost import attention_memory, attention_memory_of, peak_memory, work_of
 from cefnet.model import CEFNet
+from train.speed.plain import PlainVanillaCoAttention as Plain
 
 FLOAT = 4  # bytes
-
-
-class Plain(VanillaCoAttention):
-    """Eq. 3-5 as they are written: A, A_1 and A_2 are there at once."""
-
-    def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
-        q, k = positions(self.w_m(m)), positions(self.w_l(l))
-        a = q @ k.transpose(1, 2)
-        a1, a2 = a.softmax(-1), a.transpose(1, 2).softmax(-1)
-        return a1 @ positions(m), a2 @ positions(l)
 
 
 class Padded(VanillaCoAttention):

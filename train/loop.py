@@ -28,7 +28,7 @@ from train.interrupt import STATUS, ignore_sigterm, on_sigterm
 from train.learner import Learner
 from train.losses import Objective
 from train.recipe import Recipe
-from train.runlog import draw_curves, progress
+from train.runlog import Timed, draw_curves, progress
 from train.start import load_embeddings, load_imagenet, origin, prepare_text, start_from
 
 
@@ -114,10 +114,11 @@ class Run:
         samples, learner = self.recipe.data.photos * self.recipe.data.expressions, self.learner
         shown = progress(self.folder, learner.steps, self.recipe.steps, samples, self.team.first)
         with shown as told, on_sigterm() as terminated:
-            for batch in self.batches(stop, workers):
+            batches = Timed(self.batches(stop, workers))
+            for batch in batches:
                 values = learner.step(batch)
                 if told:
-                    told.add(learner.steps - 1, values)
+                    told.add(learner.steps - 1, values, batches.waited)
                 self.damage.add(self.team.gather(batch.skipped))
                 if self.team.any(terminated()):
                     break

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
 LOG = "log.csv"
 CURVES = "curves.png"
+T = TypeVar("T")
 
 
 class RunLog:
@@ -54,6 +56,23 @@ class RunLog:
             writer.writerows(rows)
 
 
+class Timed(Iterator[T]):
+    """An iterator that knows how long its last item let wait.
+
+    Attributes:
+        waited: seconds.
+    """
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self.items, self.waited = items, 0.0
+
+    def __next__(self) -> T:
+        start = time.perf_counter()
+        item = next(self.items)
+        self.waited = time.perf_counter() - start
+        return item
+
+
 class Progress:
     """Log and progress bar of a run.
 
@@ -68,15 +87,16 @@ class Progress:
         self.log, self.samples, self.began = RunLog(folder, step), samples, time.perf_counter()
         self.bar = tqdm(total=steps, initial=step, unit="step", smoothing=0.05)
 
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """Adds step `step` (counted from 0): its losses and `learning_rate`."""
+    def add(self, step: int, values: dict[str, float], waited: float) -> None:
+        """Adds step `step` (counted from 0): its losses and `learning_rate`, and the seconds it waited for data."""
         now = time.perf_counter()
-        speed = self.samples / (now - self.began)
-        self.began = now
+        took = now - self.began
+        speed, self.began = self.samples / took, now
         self.log.add(step, {**values, "samples_per_second": speed})
         self.bar.update()
         rate = values["learning_rate"]
-        self.bar.set_postfix_str(f"loss {values['total']:.3f}, lr {rate:.1e}, {speed:.1f} expressions/s")
+        speeds = f"{speed:.1f} expressions/s, {waited / took:.0%} waiting for data"
+        self.bar.set_postfix_str(f"loss {values['total']:.3f}, lr {rate:.1e}, {speeds}")
 
 
 @contextmanager

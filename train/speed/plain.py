@@ -11,7 +11,7 @@ import copy
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from cefnet.coattention import VanillaCoAttention, maps, positions
 from cefnet.fusion import Fusion, coordinates
@@ -25,7 +25,7 @@ class PlainVanillaCoAttention(VanillaCoAttention):
 
     def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741 (the paper's name)
         q, k = positions(self.w_m(m)), positions(self.w_l(l))
-        a = q @ k.transpose(1, 2) * self.scale if self.scale != 1 else q @ k.transpose(1, 2)  # (3)
+        a = q @ k.transpose(1, 2)  # (3)
         a1, a2 = a.softmax(-1), a.transpose(1, 2).softmax(-1)  # (4)
         return maps(a1 @ positions(m), m), maps(a2 @ positions(l), l)  # (5)
 
@@ -84,7 +84,3 @@ def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor) -> np.n
     probability = to_numpy(output.mask_logits[0][0, 0].sigmoid())
     return enlarge(probability, *pixels.shape[:2]) >= model.config.mask_threshold
 
-
-def attention(width: int) -> nn.Module:
-    """The co-attention of Table 5's VCM, plain."""
-    return PlainVanillaCoAttention(width, scaled=False).eval()
