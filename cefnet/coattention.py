@@ -163,11 +163,45 @@ class AsymmetricCoAttention(nn.Module):
         keys = torch.cat([self.pool(self.w_m1(m)), self.pool(self.w_l1(l))], dim=-1)
         return CoAttentionMaps(queries, keys, self.scale, m.shape[-2], m.shape[-1], BINS)
 
+    def weights(self, m: Tensor, l: Tensor) -> Tensor:  # noqa: E741
+        """A_3, N x HW x 110."""
+        affinity = self.affinity(m, l)
+        return (affinity.queries @ affinity.keys.transpose(1, 2) * self.scale).softmax(-1)  # (7)
+
+    def values(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
+        """What A_3 weighs: pooled M and L, N x 110 x value_width each."""
+        # pooled first: the mean of a 1x1 convolution is that of the mean, at 110 places in place of HW
+        m_values, l_values = (
+            F.linear(self.pool(x), w.weight.flatten(1), w.bias) for x, w in ((m, self.w_m3), (l, self.w_l3))
+        )
+        return m_values, l_values
+
     def forward(self, m: Tensor, l: Tensor) -> tuple[Tensor, Tensor]:  # noqa: E741
         """M, L: N x C x H x W -> M~, L~: N x value_width x H x W."""
-        affinity = self.affinity(m, l)
-        logits = affinity.queries @ affinity.keys.transpose(1, 2) * self.scale  # N x HW x 110
-        a3 = logits.softmax(-1)  # (7)
-        m_out = a3 @ self.pool(self.w_m3(m))  # (8)
-        l_out = a3 @ self.pool(self.w_l3(l))
-        return maps(m_out, m), maps(l_out, l)
+        a3, (m_values, l_values) = self.weights(m, l), self.values(m, l)
+        return maps(a3 @ m_values, m), maps(a3 @ l_values, l)  # (8)
+
+
+def convolve(conv: nn.Conv2d, weights: Tensor, values: Tensor, like: Tensor) -> Tensor:
+    """conv(A_3 V) without A_3 V: the convolution meets the 110 values, and A_3 distributes what comes out.
+
+    A map that is a mixture of 110 vectors needs no convolution of all channels at every place. In the paper's model it
+    takes less than a fifth of the arithmetic at 40 x 40 places and two fifths at 20 x 20; the function is the same.
+
+    Args:
+        conv: k x k, stride 1, padded to keep the size.
+        weights: A_3, N x HW x B.
+        values: V, N x B x C.
+        like: N x ? x H x W.
+
+    Returns:
+        N x conv.out_channels x H x W.
+    """
+    height, width = like.shape[-2:]
+    (k, _), outputs = conv.kernel_size, conv.out_channels
+    kernel = conv.weight.permute(0, 2, 3, 1).flatten(0, 2)  # outputs * k^2 x C; nothing is copied with channels last
+    of_values = (values @ kernel.T).unflatten(2, (outputs, k * k))  # N x B x outputs x k^2
+    of_values = of_values.permute(0, 2, 1, 3).flatten(2)  # N x outputs x B * k^2
+    near = F.unfold(weights.transpose(1, 2).unflatten(2, (height, width)), k, padding=k // 2)  # N x B * k^2 x HW
+    out = (of_values @ near).unflatten(2, (height, width))
+    return out if conv.bias is None else out + conv.bias[:, None, None]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, VanillaCoAttention
+from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, VanillaCoAttention, convolve
 from cefnet.config import ModelConfig
 
 
@@ -21,6 +21,11 @@ def coordinates(height: int, width: int, like: Tensor) -> Tensor:
     ones = torch.ones_like(x)
     s = [x_min, y_min, x_max, y_max, (x_min + x_max) / 2, (y_min + y_max) / 2, ones / height, ones / width]
     return torch.stack(s)[None].to(like.dtype)
+
+
+def _pointwise(branch: nn.Module, values: Tensor) -> Tensor:
+    """A 1x1 convolution, or none, of N x B x C values."""
+    return branch(values.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
 
 
 @dataclass
@@ -48,6 +53,7 @@ class Fusion(nn.Module):
         self.norm_e: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels, affine=False)
         self.norm_m: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(width)
         self.word: nn.Linear | None = None
+        self.of_bins = False
         self.attention: VanillaCoAttention | AsymmetricCoAttention | None = None
         if config.attention != "none":
             self._add_attention(config)
@@ -67,6 +73,7 @@ class Fusion(nn.Module):
                 width // 2 if kernel else width
             )  # 256 of 512, widened by the branch, in the authors' code
             self.attention = AsymmetricCoAttention(width, values)
+            self.of_bins = kernel < 2 and not self.residual  # Cat(L~, M~) is a mixture of 110 vectors: see `convolve`
         self.branch_m, self.branch_l = (
             nn.Conv2d(values, width, kernel, padding=kernel // 2) if kernel else nn.Identity() for _ in "ml"
         )
@@ -112,14 +119,25 @@ class Fusion(nn.Module):
         if self.attention is None:
             return Fused(self.normalised(self.out(m)), m)
         language, weights = self.attend_words(m, words, mask)
+        fused = Fused(self.normalised(self._attended(m, language)), m)
+        if explain:
+            fused.word_attention, fused.co_attention = weights, self.attention.affinity(m, language)
+        return fused
+
+    def _attended(self, m: Tensor, language: Tensor) -> Tensor:
+        """The output convolution of Cat(L~, M~)."""
+        if self.of_bins:
+            assert isinstance(self.attention, AsymmetricCoAttention)
+            m_values, l_values = self.attention.values(m, language)
+            pairs = ((self.branch_l, l_values), (self.branch_m, m_values))
+            values = torch.cat([_pointwise(branch, v) for branch, v in pairs], dim=2)
+            return convolve(self.out, self.attention.weights(m, language), values, m)
+        assert self.attention is not None
         m_out, l_out = self.attention(m, language)
         m_out, l_out = self.branch_m(m_out), self.branch_l(l_out)
         if self.residual:
             m_out, l_out = m_out + m, l_out + language
-        fused = Fused(self.normalised(self.out(torch.cat([l_out, m_out], dim=1))), m)
-        if explain:
-            fused.word_attention, fused.co_attention = weights, self.attention.affinity(m, language)
-        return fused
+        return self.out(torch.cat([l_out, m_out], dim=1))
 
     @torch.no_grad()
     def match_strength(self, e: Tensor) -> None:

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
 
-from cefnet.coattention import BINS, AsymmetricCoAttention, VanillaCoAttention, attend, spread
+from cefnet.coattention import BINS, AsymmetricCoAttention, VanillaCoAttention, attend, convolve, maps, spread
 
 SIZES = [(1, 1), (4, 4), (3, 7), (9, 5), (11, 8)]
 
@@ -104,3 +106,13 @@ def test_rows_outside_the_map_are_refused() -> None:
     for y, x in [(-1, 0), (3, 0), (0, 7)]:
         with pytest.raises(ValueError, match="outside"):
             affinity.row(0, y, x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]), st.booleans())
+def test_convolving_the_bins_is_convolving_the_map(n: int, height: int, width: int, kernel: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(6, 5, kernel, padding=kernel // 2, bias=bias).to(memory_format=torch.channels_last)
+    weights, values = torch.randn(n, height * width, 7).softmax(-1), torch.randn(n, 7, 6)
+    like = torch.empty(n, 1, height, width)
+    torch.testing.assert_close(convolve(conv, weights, values, like), conv(maps(weights @ values, like)))

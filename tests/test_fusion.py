@@ -84,3 +84,27 @@ def test_new_branch_is_as_strong_as_e() -> None:
     fusion.match_strength(e)
     f = fusion(e, torch.randn(4, 2, 6), torch.randn(4, 8), torch.ones(4, 2, dtype=torch.bool)).feature
     assert f.std().item() == pytest.approx(8, rel=0.1)
+
+
+@pytest.mark.parametrize("kernel", [0, 1])
+@pytest.mark.parametrize("config", [L2, BATCH], ids=["l2", "batch"])
+def test_the_bins_way_has_the_same_feature_and_gradients(config: ModelConfig, kernel: int) -> None:
+    torch.manual_seed(0)
+    fusion = Fusion(replace(config, branch_kernel=kernel), 10).double()
+    e, h = torch.randn(2, 10, 9, 7, dtype=torch.float64), torch.randn(2, 8, dtype=torch.float64)
+    words, mask = torch.randn(2, 4, 6, dtype=torch.float64), torch.tensor([[True] * 4, [True] * 2 + [False] * 2])
+    found = []
+    for fusion.of_bins in (True, False):
+        fusion.zero_grad()
+        feature = fusion(e, words, h, mask).feature
+        (feature * torch.linspace(-1, 1, feature.numel(), dtype=torch.float64).view_as(feature)).sum().backward()
+        found.append([feature.detach(), *(p.grad.clone() for p in fusion.parameters())])
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+def test_who_goes_the_bins_way() -> None:
+    """It needs a map that is nothing but a mixture of bins, and no convolution of places before the last one."""
+    assert Fusion(L2, 10).of_bins and Fusion(replace(L2, branch_kernel=1), 10).of_bins
+    for other in (replace(L2, residual=True), replace(L2, branch_kernel=3), replace(L2, attention="vcm")):
+        assert not Fusion(other, 10).of_bins
