@@ -1,0 +1,125 @@
+"""`python -m train align`: what objects look like, matching by hand, and that folding keeps a model's answers."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from photoref_fixture import HEIGHT, WIDTH, make_photoref
+from torch import Tensor, nn
+
+from cefnet.config import ModelConfig
+from cefnet.model import CEFNet
+from cefnet.weights import load
+from train import align
+from train.__main__ import main
+from train.align import Pairs, fold, loss, readers
+from train.data.reader import ReferData
+from train.regions import regions
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photoref(tmp_path_factory.mktemp("data"), photos=18)
+
+
+class Colours(nn.Module):
+    """In an encoder's place: E_3 to E_5 are the photo itself, at strides 8, 16 and 16."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        at = [nn.functional.avg_pool2d(images, s) for s in (8, 16, 16)]
+        return images, images, *at
+
+
+def test_an_object_looks_like_the_places_that_it_covers(folder: Path, tiny_config: ModelConfig) -> None:
+    data = ReferData.open(folder)
+    model = CEFNet(tiny_config)
+    model.encoder = Colours()  # type: ignore[assignment]
+    model.standardise = lambda images: images  # type: ignore[method-assign]
+    (photo,) = [i for i, found in data.annotations_of.items() if len(found) == 4][:1]
+    found = regions(model, data, [photo], 64)[photo]
+    assert found.ann_ids == tuple(data.annotations_of[photo]) and found.features.shape == (4, 3 * 3 * 2 + 8)
+    for ann_id, features in zip(found.ann_ids, found.features.float(), strict=True):
+        x, y, w, h = data.annotations[ann_id].box
+        box = [x / WIDTH, y / HEIGHT, (x + w) / WIDTH, (y + h) / HEIGHT, (x + w / 2) / WIDTH, (y + h / 2) / HEIGHT]
+        torch.testing.assert_close(features[-8:-2], torch.tensor(box), atol=1e-3, rtol=0)
+        inside = torch.from_numpy(data.photo(photo)[data.mask(ann_id)]).float().mean(0) / 255
+        background = torch.tensor(125 / 255)
+        for stage in range(3):  # cells on its border hold some background
+            seen = features[3 * stage : 3 * stage + 3]
+            assert ((seen - inside).abs() < (background - inside).abs() * 0.75 + 0.02).all()
+    whole = torch.from_numpy(data.photo(photo)).float().mean((0, 1)) / 255
+    torch.testing.assert_close(found.features[0, 9:12].float(), whole, atol=0.01, rtol=0)
+
+
+def test_matching_by_hand() -> None:
+    """Two photos: the first with two objects and an expression of each, the second with one."""
+    pairs = Pairs(
+        ids=torch.empty(0), mask=torch.empty(0), target=torch.tensor([0, 1, 2]), objects=torch.empty(0),
+        of_expression=torch.tensor([0, 0, 1]), of_object=torch.tensor([0, 0, 1]),
+    )  # fmt: skip
+    fit = torch.tensor([[2.0, 0, 0], [1, 1, 0], [0, 0, 3]])
+    among_photo = (math.log(1 + math.exp(-2)) + math.log(2)) / 3
+    among_all = (math.log(1 + 2 * math.exp(-2)) + math.log(2 + math.exp(-1)) + math.log(1 + 2 * math.exp(-3))) / 3
+    expressions = (math.log(1 + math.exp(-1)) * 2) / 3  # the objects' columns: 2 against 1, 1 against 0
+    assert loss(fit, pairs).item() == pytest.approx(among_photo + 0.5 * among_all + 0.5 * expressions, rel=1e-5)
+
+
+class Through(nn.Module):
+    """A text encoder whose h_T passes another layer."""
+
+    def __init__(self, text: nn.Module, layer: nn.Module) -> None:
+        super().__init__()
+        self.text, self.layer = text, layer
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        words, sentence = self.text(ids, mask)
+        return words, self.layer(sentence)
+
+
+def test_folding_is_reading_through_the_map(tiny_config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    model = CEFNet(tiny_config).eval()
+    new, back = copy.deepcopy(model.text), nn.Linear(16, 16)
+    nn.init.normal_(new.gru.weight_ih_l0)
+    through = copy.deepcopy(model)
+    through.text = Through(new, back)  # type: ignore[assignment]
+    fold(model, new, back)
+    ids, images = torch.tensor([[3, 4, 5], [6, 7, 0]]), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        folded, wanted = (one(one.encode_photo(images), ids, ids > 0) for one in (model, through))
+    torch.testing.assert_close(folded.mask_logits, wanted.mask_logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(folded.presence_logit, wanted.presence_logit, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_every_layer_that_reads_the_sentence_is_known(tiny_config: ModelConfig, gated: bool) -> None:
+    """Those are what gets another gradient when h_T alone is changed."""
+    torch.manual_seed(0)
+    model = CEFNet(tiny_config.with_values({"gated": gated})).eval()
+    ids, images, seen = torch.tensor([[3, 4, 5]]), torch.rand(1, 3, 64, 64), []
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda layer, inputs, _: seen.append((layer, inputs[0])))
+    with torch.no_grad():
+        _, sentence = model.text(ids, ids > 0)
+        model(model.encode_photo(images), ids, ids > 0)
+    reading = [layer for layer, x in seen if x.shape == sentence.shape and torch.equal(x, sentence)]
+    assert {id(layer) for layer in reading} == {id(layer) for layer in readers(model)}
+
+
+def test_the_command(
+    folder: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(align, "load_imagenet", lambda model: None)  # random weights tell colours apart as well
+    out = tmp_path / "aligned"
+    words = ["--data", str(folder), "--out", str(out), "--steps", "40", "--photos", "6"]
+    assert main(["align", str(tiny_checkpoint), *words]) == 0
+    right = float(capsys.readouterr().out.rpartition(" ")[2])
+    assert 0.5 < right <= 1  # of two to four objects, half a minute's learning
+    old, new = load(tiny_checkpoint, "cpu").model.text, load(out, "cpu").model.text
+    assert torch.equal(old.embedding.weight, new.embedding.weight)  # Eq. 2 reads them too
+    assert not torch.equal(old.gru.weight_ih_l0, new.gru.weight_ih_l0)
+    assert main(["align", str(tiny_checkpoint), "--split", "nowhere", *words]) == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -1,0 +1,213 @@
+"""`python -m train align MODEL --data DIR --out FOLDER`: a text encoder that knows what tells objects apart.
+
+On frozen ImageNet features, averaged over each annotated object, every expression is matched with the object it means,
+among the photo's other objects and among those of other photos. That is a hundred times as fast as training the whole
+network, so the text encoder sees every expression many times. It starts from MODEL's; beside the matching it learns a
+linear map from its h_T to the old one, which is then folded into the layers that read h_T: the new model (FOLDER, for
+`run --init`) answers nearly as the old one did, from a sentence vector that holds more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from cefnet.model import CEFNet
+from cefnet.text import TextEncoder, Tokenizer
+from cefnet.weights import TOKENIZER, load, save
+from train.data.reader import ReferData
+from train.data.records import Ref
+from train.regions import BOX, Regions, regions
+from train.start import load_imagenet
+
+WIDTH, HIDDEN = 256, 512  # of the space where expressions and objects meet; of the layer before it
+SIZE = 224  # pixels that the encoder sees
+LEARNING_RATE, WARMUP = 1.5e-3, 100
+SEVERAL = 4.0  # photos with two or more referred objects are drawn this much more often
+LONGEST = 20  # pieces; what is beyond is cut
+
+
+@dataclass
+class Pairs:
+    """N expressions and the K objects of their photos."""
+
+    ids: Tensor  # N x T pieces
+    mask: Tensor  # N x T
+    target: Tensor  # N: which object
+    of_expression: Tensor  # N: which photo
+    objects: Tensor  # K x D
+    of_object: Tensor  # K: which photo
+
+
+class Split:
+    """The photos of a split with their objects and the expressions of single ones."""
+
+    def __init__(self, data: ReferData, found: dict[int, Regions], tokenizer: Tokenizer, split: str) -> None:
+        self.found, self.tokenizer = found, tokenizer
+        self.refs: dict[int, list[Ref]] = defaultdict(list)
+        for ref in data.refs_of(split):
+            if len(ref.ann_ids) == 1 and ref.image_id in found and ref.ann_ids[0] in found[ref.image_id].ann_ids:
+                self.refs[ref.image_id].append(ref)
+        if not self.refs:
+            raise ValueError(f"split {split!r} has no expression of an annotated object")
+        self.photos = list(self.refs)
+
+    def pairs(self, photos: list[int], rng: random.Random | None) -> Pairs:
+        """All expressions about some photos, or one of each object drawn by `rng`."""
+        said, target, of_expression, objects, of_object = [], [], [], [], []
+        count = 0
+        for p, image_id in enumerate(photos):
+            found = self.found[image_id]
+            for ref in self.refs[image_id]:
+                sentences = [rng.choice(ref.sentences)] if rng else ref.sentences
+                said += [s.sent for s in sentences]
+                target += [count + found.ann_ids.index(ref.ann_ids[0])] * len(sentences)
+                of_expression += [p] * len(sentences)
+            objects.append(found.features.float())
+            of_object += [p] * len(found.ann_ids)
+            count += len(found.ann_ids)
+        ids, mask = self.tokenizer.batch(said, LONGEST, truncate=True)
+        numbers = (torch.tensor(x) for x in (target, of_expression))
+        return Pairs(ids, mask, *numbers, torch.cat(objects), torch.tensor(of_object))
+
+    def drawn(self, steps: int, photos: int, seed: int) -> Iterator[Pairs]:
+        rng = random.Random(seed)
+        weights = [SEVERAL if len(self.refs[i]) > 1 else 1.0 for i in self.photos]
+        for _ in range(steps):
+            yield self.pairs(rng.choices(self.photos, weights, k=photos), rng)
+
+
+class Matcher(nn.Module):
+    """Expressions and objects as unit vectors of one space, and the map from the new h_T to the old one.
+
+    Args:
+        text: the new text encoder; its word vectors are not trained, because Eq. 2 reads them too.
+        features: K x D objects of the training split, to standardise by.
+        width: of h_T.
+    """
+
+    def __init__(self, text: TextEncoder, features: Tensor, width: int) -> None:
+        super().__init__()
+        self.text = text
+        text.embedding.requires_grad_(False)
+        mean, deviation = features.mean(0), features.std(0) + 1e-3
+        mean[-BOX:], deviation[-BOX:] = 0.25, 0.25
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.visual = nn.Sequential(
+            nn.Linear(features.shape[1], HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Dropout(0.2),
+            nn.Linear(HIDDEN, WIDTH),
+        )  # fmt: skip
+        self.textual = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, WIDTH))
+        self.back = nn.Linear(width, width)
+        nn.init.eye_(self.back.weight)
+        nn.init.zeros_(self.back.bias)
+        self.sharpness = nn.Parameter(torch.tensor(2.7))
+
+    def forward(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """How well each expression fits each object, N x K, and h_T, N x width."""
+        _, sentence = self.text(pairs.ids, pairs.mask)
+        objects = F.normalize(self.visual((pairs.objects - self.mean) / self.deviation), dim=1)
+        return self.sharpness.exp() * F.normalize(self.textual(sentence), dim=1) @ objects.T, sentence
+
+
+def loss(fit: Tensor, pairs: Pairs) -> Tensor:
+    """Cross entropy of the object among its photo's and among all, and of the expression among its photo's."""
+    elsewhere = pairs.of_expression[:, None] != pairs.of_object
+    other_photo = pairs.of_expression[:, None] != pairs.of_expression
+    among_photo = F.cross_entropy(fit.masked_fill(elsewhere, float("-inf")), pairs.target)
+    expressions = fit.T[pairs.target].masked_fill(other_photo, float("-inf"))
+    own = torch.arange(len(expressions))
+    return among_photo + 0.5 * F.cross_entropy(fit, pairs.target) + 0.5 * F.cross_entropy(expressions, own)
+
+
+@torch.inference_mode()
+def accuracy(matcher: Matcher, split: Split) -> float:
+    """How often an expression fits its own object best, among all annotated ones of its photo."""
+    matcher.eval()
+    right: list[Tensor] = []
+    for first in range(0, len(split.photos), 32):
+        pairs = split.pairs(split.photos[first : first + 32], None)
+        fit, _ = matcher(pairs)
+        elsewhere = pairs.of_expression[:, None] != pairs.of_object
+        right.append(fit.masked_fill(elsewhere, float("-inf")).argmax(1) == pairs.target)
+    matcher.train()
+    return torch.cat(right).float().mean().item()
+
+
+def learn(matcher: Matcher, old: TextEncoder, batches: Iterator[Pairs], steps: int) -> None:
+    """Trains the matcher, its text encoder with it, and the way back to the old h_T."""
+    moved = [p for p in matcher.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(moved, lr=LEARNING_RATE, weight_decay=0.02)
+    bar = tqdm(batches, total=steps, unit="step", desc="matching")
+    for step, pairs in enumerate(bar):
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * min(1, (step + 1) / WARMUP) * (1 - step / steps)
+        fit, sentence = matcher(pairs)
+        with torch.no_grad():
+            _, wanted = old(pairs.ids, pairs.mask)
+        matched = loss(fit, pairs)
+        missed = F.mse_loss(matcher.back(sentence), wanted) / wanted.var()
+        optimiser.zero_grad()
+        (matched + missed).backward()
+        nn.utils.clip_grad_norm_(moved, 1.0)
+        optimiser.step()
+        bar.set_postfix_str(f"matching {matched.item():.2f}, of the old h_T {1 - missed.item():.1%}")
+
+
+@torch.no_grad()
+def fold(model: CEFNet, text: TextEncoder, back: nn.Linear) -> None:
+    """Gives a model a new text encoder; whatever reads h_T reads back(h_T) from now on."""
+    model.text.load_state_dict(text.state_dict())
+    for reader in readers(model):
+        reader.bias += reader.weight @ back.bias
+        reader.weight.copy_(reader.weight @ back.weight)
+
+
+def readers(model: CEFNet) -> list[nn.Linear]:
+    """The layers that take h_T: Eq. 1's in every fusion with its gate, and the presence output's."""
+    parts = [*model.fusions.values(), *([model.presence] if model.presence else [])]
+    found = [getattr(part, name, None) for part in parts for name in ("w_sentence", "gate")]
+    return [layer for layer in found if isinstance(layer, nn.Linear)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="shipped name, weights folder or run folder")
+    parser.add_argument("--data", type=Path, required=True, help="data folder")
+    parser.add_argument("--out", type=Path, required=True, help="weights folder to write, for `run --init`")
+    parser.add_argument("--steps", type=int, default=3300, help="of 48 photos (default: 3300)")
+    parser.add_argument("--photos", type=int, default=48, help="a step (default: 48)")
+    parser.add_argument("--split", default="study", help="on which matching is measured at the end (default: study)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Learns and writes; needs the public ImageNet weights of the model's encoder.
+
+    Raises:
+        ValueError: no such model or split, no public weights for its encoder.
+    """
+    data, checkpoint = ReferData.open(args.data), load(args.model, "cpu")
+    torch.manual_seed(args.seed)
+    looks = CEFNet(checkpoint.config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    load_imagenet(looks)
+    photos = sorted({ref.image_id for split in ("train", args.split) for ref in data.refs_of(split)})
+    found = regions(looks, data, photos, SIZE)
+    learned, measured = (Split(data, found, checkpoint.tokenizer, split) for split in ("train", args.split))
+    seen = torch.cat([found[i].features for i in learned.photos]).float()
+    matcher = Matcher(copy.deepcopy(checkpoint.model.text), seen, checkpoint.config.text_width)
+    batches = learned.drawn(args.steps, args.photos, args.seed)
+    learn(matcher, checkpoint.model.text, batches, args.steps)
+    print(f"the right object of a photo, {args.split}: {accuracy(matcher, measured):.3f}")
+    fold(checkpoint.model, matcher.text, matcher.back)
+    card = f"`{Path(args.model).name}` with a text encoder from `python -m train align`; see `train/align.py`.\n"
+    save(args.out, checkpoint.model, checkpoint.folder / TOKENIZER, checkpoint.words, card)
