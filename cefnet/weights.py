@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from cefnet.config import ModelConfig
+from cefnet.contents import CARD, CONFIG, MODEL, TOKENIZER, WORDS, check_revision, parse_tensors, parse_words, read
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
-MODEL, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-TOKENIZER, WORDS = "tokenizer.model", "words.json"
 FILES = (MODEL, CONFIG, TOKENIZER, WORDS)  # what a model needs; a card is for people
 MANIFEST = "manifest.json"  # SHA-256 of every shipped file
 
@@ -70,14 +67,12 @@ def load(
     folder, source, expected = locate(name_or_path, revision)
     contents = {}
     for file in FILES:
-        if not (folder / file).is_file():
-            raise ValueError(f"{folder} has no {file}; a weights folder holds {', '.join(FILES)}.")
-        contents[file] = (folder / file).read_bytes()
+        contents[file] = read(folder, file)
         if expected is not None and hashlib.sha256(contents[file]).hexdigest() != expected.get(file):
             raise ValueError(f"{folder / file} is not the file that was shipped (SHA-256); fetch it again.")
     try:
         config = ModelConfig.from_json(contents[CONFIG].decode())
-        words = _parse_words(contents[WORDS])
+        words = parse_words(contents[WORDS])
         tokenizer = Tokenizer.from_bytes(contents[TOKENIZER])
         if tokenizer.size != config.vocabulary:
             raise ValueError(f"{TOKENIZER} has {tokenizer.size} pieces, {CONFIG} says {config.vocabulary}.")
@@ -158,7 +153,7 @@ def locate(
             return folder, str(folder), None
     if Path(name).is_dir() and name:
         raise ValueError(f"{name} has no {CONFIG}; a weights folder holds {', '.join(FILES)}.")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) and ".." not in name:
         return _from_hub(name, revision), f"{name}@{revision or 'main'}", None
     shipped = ", ".join(sorted(manifest)) or "none yet"
     raise ValueError(
@@ -183,6 +178,8 @@ def _from_hub(repository: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    check_revision(revision)
+
     def fetch(local: bool) -> Path:
         return Path(
             snapshot_download(
@@ -205,10 +202,7 @@ def _from_hub(repository: str, revision: str | None) -> Path:
 
 def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
     """A CEFNet with these weights; a ValueError says which tensors don't fit."""
-    try:
-        tensors = parse_safetensors(serialised)
-    except SafetensorError as error:
-        raise ValueError(f"{MODEL} is damaged or cut off: {error}") from error
+    tensors = parse_tensors(serialised, config)
     model = CEFNet(
         config
     )  # on the CPU: the meta device imports its decompositions first, which takes seconds
@@ -221,10 +215,7 @@ def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
             f"{MODEL} is of another model than {CONFIG}: {len(wrong)} tensors differ, first {first!r}"
             f" (expected {wanted.get(first, 'none')}, found {found.get(first, 'none')})."
         )
-    floats = {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
-    }
-    model.load_state_dict(floats, assign=True)
+    model.load_state_dict(tensors, assign=True)
     return model
 
 
@@ -236,16 +227,6 @@ def _half(name: str, tensor: Tensor) -> Tensor:
         raise ValueError(f"{name} has values that are not finite; these weights are of no use.")
     half = tensor.half()
     return half if half.isfinite().all() else tensor.float()  # beyond fp16's 65504
-
-
-def _parse_words(content: bytes) -> dict[str, int]:
-    try:
-        words = json.loads(content)
-    except ValueError as error:
-        raise ValueError(f"{WORDS} is not JSON: {error}") from error
-    if not isinstance(words, dict) or not all(isinstance(count, int) for count in words.values()):
-        raise ValueError(f"{WORDS} must be an object of word: count.")
-    return words
 
 
 def _read_manifest(root: Path) -> dict[str, dict[str, str]]:
