@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from cefnet.files import replacing, write_whole
 
 LOG = "log.csv"
 CURVES = "curves.png"
@@ -30,12 +33,13 @@ class RunLog:
         self.sums: dict[str, float] = {}
         self.count = 0
         if self.path.is_file():
-            rows = read_log(self.path)
-            kept = [r for r in rows if r["step"] <= start]
+            kept = [r for r in read_log(self.path) if r["step"] <= start]
+            lines = io.StringIO(newline="")
             if kept:
-                self._write(kept, list(kept[0]), "w")
-            else:
-                self.path.unlink()
+                writer = csv.DictWriter(lines, list(kept[0]), restval="", extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(kept)
+            write_whole(self.path, lines.getvalue())
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """Adds step `step` (counted from 0)."""
@@ -44,26 +48,22 @@ class RunLog:
         self.count += 1
         if (step + 1) % self.every == 0:
             row = {"step": step + 1, **{k: round(v / self.count, 6) for k, v in self.sums.items()}}
-            self._write([row], list(row), "a")
+            with self.path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, list(row))
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(row)
             self.sums, self.count = {}, 0
-
-    def _write(self, rows: list[dict[str, float]], names: list[str], mode: str) -> None:
-        new = mode == "w" or not self.path.is_file()
-        with self.path.open(mode, newline="") as file:
-            writer = csv.DictWriter(file, names)
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
 
 
 class Timed(Iterator[T]):
-    """An iterator that knows how long its last item let wait.
+    """A generator that knows how long its last item let wait.
 
     Attributes:
         waited: seconds.
     """
 
-    def __init__(self, items: Iterator[T]) -> None:
+    def __init__(self, items: Generator[T, None, None]) -> None:
         self.items, self.waited = items, 0.0
 
     def __next__(self) -> T:
@@ -71,6 +71,10 @@ class Timed(Iterator[T]):
         item = next(self.items)
         self.waited = time.perf_counter() - start
         return item
+
+    def close(self) -> None:
+        """Ends the generator; the processes that read data would otherwise outlive the loop, and hold up the exit."""
+        self.items.close()
 
 
 class Progress:
@@ -113,19 +117,25 @@ def progress(folder: Path, step: int, steps: int, samples: int, shown: bool) -> 
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a `log.csv`, without one that a crash or a full disk cut off."""
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if all(row.values())]
-    return [{k: float(v) for k, v in row.items()} for row in rows]
+    """The lines of a `log.csv`, without any that a crash or a full disk damaged."""
+    content = path.read_text(encoding="utf-8", errors="replace").replace("\0", "")
+    complete = content[: content.rfind("\n") + 1]  # what follows the last line's end was cut off
+    rows = []
+    for row in csv.DictReader(io.StringIO(complete, newline="")):
+        try:
+            rows.append({name: float(value) for name, value in row.items()})
+        except (TypeError, ValueError):  # too short, too long, or no numbers
+            continue
+    return rows
 
 
 def draw_curves(folder: Path) -> None:
     """Draws the losses of `log.csv` into `curves.png`."""
-    if not (folder / LOG).is_file():
+    rows = read_log(folder / LOG) if (folder / LOG).is_file() else []
+    if not rows:
         return
     from matplotlib.figure import Figure  # half a second that only training pays
 
-    rows = read_log(folder / LOG)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     steps = [r["step"] for r in rows]
@@ -135,4 +145,5 @@ def draw_curves(folder: Path) -> None:
     axes.set(xlabel="step", ylabel="loss (mean of the steps since the last line)", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(folder / CURVES, dpi=110)
+    with replacing(folder / CURVES) as file:
+        figure.savefig(file, dpi=110, format="png")
