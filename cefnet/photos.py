@@ -1,46 +1,55 @@
-"""Any picture file or array -> an upright RGB array, or an error in plain words."""
+"""Any picture file or array -> an upright RGB array, or an error in plain words, in bounded time and memory."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms
 
-MAX_PIXELS = 89_000_000  # more is refused before it is decoded: a small file can unpack to gigabytes
-LIMIT = f"{MAX_PIXELS // 10**6} megapixels"
+from cefnet.picture_files import MAX_BYTES, MAX_PIXELS, check_size, contents, damaged, identify, megapixels
+
+BAND = 2**20  # pixels converted at a time
+STORED: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # EXIF orientation -> how an upright photo lies
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic]
 
 
 def read_photo(source: Source) -> NDArray[np.uint8]:
-    """Reads a photo as people see it: turned upright by its EXIF tag, transparency on white, 8 bits, RGB.
+    """Reads a photo as people see it: upright by its EXIF tag, in sRGB by its profile, transparency on white.
 
     Args:
-        source: Path, bytes or binary file of any format that Pillow reads (the first frame of an animation);
-            a Pillow image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or
-            floats in 0..1.
+        source: Path, bytes or binary file of one of `picture_files.FORMATS` (the first frame of an animation) of
+            at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP and AVIF); a Pillow image; or an array
+            H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
 
     Returns:
         H x W x 3 uint8 RGB.
 
     Raises:
-        ValueError: If it is missing, no picture, damaged, empty, larger than `MAX_PIXELS`, or an array of
-            another kind.
+        ValueError: If it is missing, no photo, damaged, empty, too large, or an array of another kind.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, "The photo array")
     if isinstance(source, Image.Image):
         return _from_image(source, "The image")
     name = f"'{source}'" if isinstance(source, (str, Path)) else "The photo"
-    file: BinaryIO
-    if isinstance(source, (str, Path)):
-        file = _open(source)
-    else:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with _identify(file, name) as image:
+    data = source if isinstance(source, bytes) else contents(source)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{name} is larger than {MAX_BYTES // 10**6} MB, the limit.")
+    with identify(data, name) as image:
         return _from_image(image, name)
 
 
@@ -51,68 +60,81 @@ def squash(photo: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def _open(path: str | Path) -> io.BytesIO:
-    try:
-        return io.BytesIO(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        hint = " Download it first." if str(path).startswith(("http:", "https:")) else ""
-        raise ValueError(f"There is no file '{path}'.{hint}") from error
-    except (OSError, ValueError) as error:  # a folder, no permission, a NUL in the name
-        raise ValueError(f"'{path}' can't be read: {getattr(error, 'strerror', None) or error}.") from error
-
-
-def _identify(file: BinaryIO, name: str) -> Image.Image:
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{name} is not a picture that can be read; use JPEG, PNG or WebP.") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} is too large; the limit is {LIMIT}.") from error
-    except Exception as error:  # noqa: BLE001
-        raise _damaged(name, error) from error
+# Pictures
 
 
 def _from_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    width, height = image.size
-    if width == 0 or height == 0:
-        raise ValueError(f"{name} is empty ({width} x {height} pixels).")
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{name} has {width} x {height} pixels; the limit is {LIMIT}.")
+    """Decodes into the upright array, a band of rows at a time: Pillow's own copies would take several times that."""
+    check_size(image, name)
     try:
         image.load()
-        return _from_array(_pixels(_upright(image)))
     except Exception as error:  # noqa: BLE001
-        raise _damaged(name, error) from error
+        raise damaged(name, error) from error
+    width, height = image.size  # a TIFF has turned by now
+    orientation, to_srgb = _orientation(image), _to_srgb(image)
+    upright = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
+    stored = STORED[orientation](upright)
+    rows = max(1, BAND // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        stored[top : top + rows] = _from_array(_pixels(band, to_srgb, name), name)
+    return upright
 
 
-def _damaged(name: str, error: Exception) -> ValueError:
-    """Pillow's decoders raise almost anything on damaged files, from OSError to AttributeError."""
-    return ValueError(f"{name} is damaged or cut off and can't be read ({error}).")
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112)
+        return int(value) if value in STORED else 1
+    except Exception:  # noqa: BLE001
+        return 1  # a broken EXIF block raises almost anything, and the picture is fine without it
 
 
-def _pixels(image: Image.Image) -> NDArray[np.generic]:
+def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
+    """What makes an image's colours, RGB(A) or CMYK, those of sRGB; None where there is no telling or no need."""
+    profile, mode = image.info.get("icc_profile"), "CMYK" if image.mode == "CMYK" else "RGB"
+    if not profile:
+        return None
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if given.profile.xcolor_space.strip() != mode or "srgb" in (given.profile.profile_description or "").lower():
+            return None
+        ours = ImageCms.createProfile("sRGB")
+        kinds = (("CMYK", "RGB"),) if mode == "CMYK" else (("RGB", "RGB"), ("RGBA", "RGBA"))
+        change = {kind: ImageCms.buildTransform(given, ours, kind, to) for kind, to in kinds}
+    except Exception:  # noqa: BLE001
+        return None  # as with EXIF: without it the picture is fine
+    return lambda band: change[band.mode].apply(band)
+
+
+def _pixels(
+    image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None, name: str
+) -> NDArray[np.generic]:
     if image.mode == "F":
         return np.asarray(image)
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion cuts them off at 255
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)
-    return np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        numbers = np.asarray(image)
+        if numbers.min() < 0 or numbers.max() > 65535:
+            raise ValueError(f"{name} holds numbers outside 0..65535; save it with 8 or 16 bits.")
+        return numbers.astype(np.uint16)
+    if image.mode != "CMYK" or to_srgb is None:
+        try:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        except ValueError as error:
+            raise ValueError(f"{name} holds {image.mode} colours; save it as RGB.") from error
+    return np.asarray(image if to_srgb is None else to_srgb(image))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001
-        return image  # a broken EXIF block raises almost anything, and the picture is fine without it
+# Arrays
 
 
-def _from_array(array: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
-        raise ValueError(f"The photo array has shape {array.shape}; it must be height x width x 3 (RGB).")
+        raise ValueError(f"{name} has shape {array.shape}; it must be height x width x 3 (RGB).")
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise ValueError(f"The photo array has shape {array.shape}; the limit is {LIMIT}.")
-    pixels = _to_bytes(array)
+        raise ValueError(f"{name} has shape {array.shape}; the limit is {megapixels(MAX_PIXELS)}.")
+    pixels = _to_bytes(array, name)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] == 4:
@@ -121,7 +143,7 @@ def _from_array(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _to_bytes(array: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _to_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     """Any supported kind of number to 0..255."""
     if array.dtype == np.uint8:
         return array  # type: ignore[return-value]
@@ -132,7 +154,5 @@ def _to_bytes(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     if array.dtype.kind == "f":
         if array.min() >= 0 and array.max() <= 1:  # false for NaN
             return (array.astype(np.float32) * 255 + 0.5).astype(np.uint8)
-        raise ValueError(
-            f"The photo array holds {array.dtype} outside 0..1; scale it or convert it to uint8."
-        )
-    raise ValueError(f"The photo array holds {array.dtype}; convert it to uint8.")
+        raise ValueError(f"{name} holds {array.dtype} outside 0..1; scale it or convert it to uint8.")
+    raise ValueError(f"{name} holds {array.dtype}; convert it to uint8.")
