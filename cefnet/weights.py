@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from cefnet.config import ModelConfig
 from cefnet.contents import CARD, CONFIG, MODEL, TOKENIZER, WORDS, check_revision, parse_tensors, parse_words, read
+from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 
@@ -113,9 +113,7 @@ def save(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
-        temporary = folder / f".{file}.part"
-        temporary.write_bytes(content)
-        os.replace(temporary, folder / file)
+        write_whole(folder / file, content)
 
 
 def ship(source: str | Path, name: str, root: Path = SHIPPED) -> None:

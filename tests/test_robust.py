@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from train.data.reader import Damaged, ReferData
 from train.data.samples import BatchSpec
 from train.learner import Learner
 from train.recipe import Recipe
-from train.runlog import read_log
+from train.runlog import RunLog, draw_curves, read_log
 
 SPEC = BatchSpec(image_size=32, photos=3, expressions=2, absent=0.0, generated=0.0)
 PHOTO, ANNOTATED = 11, 13  # images of `broken`: not a picture, and one whose masks are empty
@@ -145,10 +146,81 @@ def test_a_line_cut_off_in_the_log_is_left_out(tmp_path: Path) -> None:
     assert read_log(tmp_path / "log.csv") == [{"step": 20, "total": 1.5, "learning_rate": 0.1}]
 
 
-def test_one_run_at_a_time_in_a_folder(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with only_one(tmp_path):
-        assert train(data, tmp_path) == 2
-    assert "another run is going on" in capsys.readouterr().err
+LOCKED = f"""
+import os, sys, time
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from pathlib import Path
+from train.checkpoint import only_one
+with only_one(Path(sys.argv[1])):
+    if os.fork() == 0:  # as a process that reads data, which lives on for seconds
+        time.sleep(60)
+        os._exit(0)
+    print("inside", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_run_at_a_time_in_a_folder_but_the_dead_lock_nobody_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCKED, str(tmp_path)], stdout=subprocess.PIPE, start_new_session=True
+    ) as other:
+        try:
+            assert other.stdout is not None and other.stdout.readline() == b"inside\n"
+            assert train(data, tmp_path) == 2
+            assert "another run is going on" in capsys.readouterr().err
+            other.kill()
+            other.wait()
+            with only_one(tmp_path):
+                pass
+        finally:
+            os.killpg(other.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_checkpoint_that_changed_on_the_disk_is_refused(packed: bool, tmp_path: Path) -> None:
+    """torch itself would load both: it neither compares check sums nor minds what unpacks to gigabytes."""
+    save_checkpoint(tmp_path, {"step": 1, "weights": torch.zeros(1000)})
+    path = tmp_path / "checkpoint.pt"
+    content = bytearray(path.read_bytes())
+    if packed:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "new.pt", "w", zipfile.ZIP_DEFLATED) as new:
+            for name in old.namelist():
+                new.writestr(name, old.read(name))
+        (tmp_path / "new.pt").replace(path)
+    else:
+        content[content.find(bytes(3000)) + 1500] = 1
+        path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["step"] == 1
+    with pytest.raises(ValueError, match=r"checkpoint.pt is damaged: .* is not what was written"):
+        load_checkpoint(tmp_path)
+
+
+def test_another_models_checkpoint_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path, {"step": 1})
+    assert train(data, tmp_path, "--resume") == 2
+    assert "is of another model or version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "tail", ["60", "60,1,2,3,4\n", "60,\n", "60,x,1\n", "\0\0\0\0\0", "\0\0\n", "60,1.5,0.", "\n\n", "\ufffd\n"]
+)
+def test_a_damaged_log_keeps_nobody_from_going_on(tail: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,total,learning_rate\r\n20,1.5,0.1\r\n40,1.2,0.1\r\n" + tail, encoding="utf-8", newline="")
+    assert [row["step"] for row in read_log(path)] == [20, 40]
+    log = RunLog(tmp_path, 40)
+    for step in range(40, 60):
+        log.add(step, {"total": 1.0, "learning_rate": 0.5})
+    assert [row["step"] for row in read_log(path)] == [20, 40, 60]
+    assert read_log(path)[-1] == {"step": 60, "total": 1.0, "learning_rate": 0.5}
+    RunLog(tmp_path, 0)
+    assert read_log(path) == []
+    draw_curves(tmp_path)
+    assert not (tmp_path / "curves.png").exists()
 
 
 def test_recipes_of_earlier_versions_are_the_same_recipe(tmp_path: Path) -> None:

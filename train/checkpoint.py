@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import struct
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from cefnet.config import ModelConfig
+from cefnet.files import replacing, write_whole
 from train.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
@@ -29,17 +31,15 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: it can't be written (disk full?); the old one is as it was.
     """
-    temporary = folder / f".{CHECKPOINT}.part"
+    path = folder / CHECKPOINT
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / CHECKPOINT)
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
-        temporary.unlink(missing_ok=True)
-        why = error.__cause__ or error.__context__ or error
-        raise OSError(f"{folder / CHECKPOINT} of step {state['step']} can't be written ({why}); "
+        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+        if not isinstance(cause, OSError):
+            raise  # a process that reads data has died meanwhile, say
+        raise OSError(f"{path} of step {state['step']} can't be written ({cause}); "
                       "the one before it, if any, is as it was") from error  # fmt: skip
 
 
@@ -52,10 +52,27 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     path = folder / CHECKPOINT
     if not path.is_file():
         raise ValueError(f"{folder} has no {CHECKPOINT}: nothing to resume; leave --resume out to start")
+    check_sums(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"{path} can't be read ({type(error).__name__}): the file is damaged") from error
+
+
+def check_sums(path: Path) -> None:
+    """Compares a torch file's parts with the check sums written with them, which torch itself does not.
+
+    Raises:
+        ValueError: they differ, or a part is packed, which torch never does: it may unpack to anything.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [part.filename for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+            wrong = packed[0] if packed else archive.testzip()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise ValueError(f"{path} can't be read ({error}): the file is damaged") from error
+    if wrong:
+        raise ValueError(f"{path} is damaged: {wrong} in it is not what was written")
 
 
 @contextmanager
@@ -72,8 +89,9 @@ def only_one(folder: Path) -> Iterator[None]:
 
     with (folder / LOCK).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # not flock: the processes that read data would inherit it, and outlive a killed run for seconds
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             raise ValueError(f"another run is going on in {folder}: wait for its end, or use another --out") from None
         yield
 
@@ -93,7 +111,7 @@ def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     """
     path, now = folder / RECIPE, json.loads(json.dumps(recipe))
     if not path.is_file():
-        path.write_text(json.dumps(now, indent=2) + "\n")
+        write_whole(path, json.dumps(now, indent=2) + "\n")
         return
     defaults = json.loads(json.dumps(asdict(Recipe("", ModelConfig()))))
     before = complete(json.loads(path.read_text()), defaults)

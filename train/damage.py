@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cefnet.files import write_whole
+
 LIST = "damaged.txt"
 LIMIT = 0.01  # of the photos
 
@@ -34,7 +36,7 @@ class Damage:
             return
         self.found.update(new)
         if self.folder is not None:
-            (self.folder / LIST).write_text("".join(f"{line}\n" for line in sorted(self.found)), encoding="utf-8")
+            write_whole(self.folder / LIST, "".join(f"{line}\n" for line in sorted(self.found)))
             for message in new:
                 tqdm.write(f"skipped: {message}")
         if len(self.found) > LIMIT * self.photos:

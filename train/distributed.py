@@ -154,3 +154,8 @@ def plain_words(advice: str) -> Iterator[None]:
         else:
             raise
         raise ValueError(f"{why}; {advice}\n  ({text.splitlines()[0]})") from error
+    except (ValueError, OSError) as error:
+        text = str(error)
+        if text.startswith("Caught ") and "DataLoader worker" in text:  # torch gives the other process's whole trace
+            raise ValueError(text.strip().splitlines()[-1]) from error
+        raise

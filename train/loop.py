@@ -6,14 +6,15 @@ import argparse
 import copy
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER, load, save
@@ -63,14 +64,17 @@ class Run:
         if embeddings and not init:
             load_embeddings(self.model, self.tokenizer, embeddings)
         if self.team.first:
-            (self.folder / START).write_text(origin(self.recipe, embeddings, init, backbone) + "\n")
+            write_whole(self.folder / START, origin(self.recipe, embeddings, init, backbone) + "\n")
         self.learner = Learner(self.model, self.objective, self.recipe, self.team, self.folder)
 
     def resume(self) -> None:
         """Takes up the folder's checkpoint."""
         state = load_checkpoint(self.folder)
         self.learner = Learner(self.model, self.objective, self.recipe, self.team, self.folder)
-        self.learner.load_state(state)
+        try:
+            self.learner.load_state(state)
+        except (LookupError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{self.folder / CHECKPOINT} is of another model or version: {error}") from error
         self.damage.found.update(state.get("damaged", []))  # not in the first checkpoints
 
     def save(self, words: dict[str, int]) -> None:
@@ -85,7 +89,7 @@ class Run:
         save(self.folder, result, self.folder / TOKENIZER, words, card)
         draw_curves(self.folder)
 
-    def batches(self, stop: int, workers: int) -> Iterator[Batch]:
+    def batches(self, stop: int, workers: int) -> Generator[Batch, None, None]:
         """This process's share of the steps from now to `stop`, each a function of (seed, step) and its size."""
         starts = [math.ceil(share * self.recipe.steps) for share, _ in self.recipe.sizes]
         ends = [*starts[1:], self.recipe.steps]
@@ -113,8 +117,8 @@ class Run:
         """
         samples, learner = self.recipe.data.photos * self.recipe.data.expressions, self.learner
         shown = progress(self.folder, learner.steps, self.recipe.steps, samples, self.team.first)
-        with shown as told, on_sigterm() as terminated:
-            batches = Timed(self.batches(stop, workers))
+        timed = closing(Timed(self.batches(stop, workers)))
+        with shown as told, on_sigterm() as terminated, timed as batches:
             for batch in batches:
                 values = learner.step(batch)
                 if told:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER, WORDS, load
@@ -62,8 +63,8 @@ def prepare_text(data: Path, folder: Path, size: int, init: str | None) -> tuple
             expressions = train_expressions(data)
             model = train_tokenizer(expressions + train_captions(data), size)
             words = count_words(expressions)
-        (folder / WORDS).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
-        (folder / TOKENIZER).write_bytes(model)
+        write_whole(folder / WORDS, json.dumps(words, ensure_ascii=False, indent=0) + "\n")
+        write_whole(folder / TOKENIZER, model)  # last: it says that both are there
     return Tokenizer.from_file(folder / TOKENIZER), json.loads((folder / WORDS).read_text(encoding="utf-8"))
 
 
