@@ -1,17 +1,21 @@
 """The reader of the REFER/COCO layout."""
 
 import json
+import math
 import pickle
+import resource
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from photoref_fixture import COLOURS, make_photoref
+from PIL import Image
 from pycocotools import mask as coco_mask
 
-from train.data.reader import ReferData, decode_mask
+from train.data.reader import Damaged, ReferData, decode_mask
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +126,83 @@ def test_bad_photos_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             data.photo(image_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("instances.json", lambda t: [], "must hold images, annotations and categories"),
+        ("instances.json", lambda t: t | {"images": None}, "images must be a list, not NoneType"),
+        ("instances.json", lambda t: t["images"][1].pop("width") and None, "images, record 1 .*'width' is missing"),
+        ("instances.json", lambda t: t["images"][1].update(width=10**6, height=10**6), "record 1 .*1000000 x 1000000"),
+        ("instances.json", lambda t: t["images"][1].update(height=0), "record 1 .*96 x 0"),
+        ("instances.json", lambda t: t["images"][0].update(file_name="../secret.png"), "leads out of the folder"),
+        ("instances.json", lambda t: t["images"][0].update(file_name="a/../../b.png"), "leads out of the folder"),
+        ("instances.json", lambda t: t["images"][0].update(file_name="/etc/secret.png"), "leads out of the folder"),
+        ("instances.json", lambda t: t["images"][0].update(file_name="..\\b.png"), "leads out of the folder"),
+        ("instances.json", lambda t: t["images"][0].update(file_name=None), "text expected"),
+        ("instances.json", lambda t: t["annotations"][2].update(bbox=[0, math.nan, 1, 1]), "record 2 .*bbox"),
+        ("instances.json", lambda t: t["annotations"][2].update(bbox=[0, math.inf, 1, 1]), "record 2 .*bbox"),
+        ("instances.json", lambda t: t["annotations"][2].update(bbox=[0, 0, 1]), "annotations, record 2 "),
+        ("instances.json", lambda t: t["annotations"][2].update(id="x"), "annotations, record 2 "),
+        ("refs.json", lambda r: {}, "refs.json must be a list, not dict"),
+        ("refs.json", lambda r: r[3].pop("sentences") and None, "record 3 .*'sentences' is missing"),
+        ("refs.json", lambda r: r[3]["sentences"][0].update(sent=5), "record 3 .*text expected, not int"),
+        ("refs.json", lambda r: r[3].pop("category_id") and None, "ref 4 names category 0"),
+        ("absent.json", lambda a: a[0].pop("sent") and None, "absent.json, record 0 .*'sent' is missing"),
+        ("captions.json", lambda c: c[0].update(image_id=None), "captions.json, record 0"),
+        ("dataset.json", lambda d: [1], "dataset.json is not as it should be"),
+    ],
+)
+def test_damaged_tables_are_named(name: str, change: Callable, words: str, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    path = tmp_path / "data" / name
+    table = json.loads(path.read_text()) if path.is_file() else {}
+    changed = change(table)
+    path.write_text(json.dumps(table if changed is None else changed))
+    with pytest.raises(ValueError, match=words):
+        ReferData.open(tmp_path / "data")
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe{}", b"[" * 100_000])
+@pytest.mark.parametrize("name", ["instances.json", "absent.json"])
+def test_what_is_no_json_is_named(name: str, content: bytes, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    (tmp_path / "data" / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} is not JSON; is the download complete"):
+        ReferData.open(tmp_path / "data")
+
+
+def test_photos_that_are_empty_or_bombs_are_damaged(tmp_path: Path) -> None:
+    folder = make_photoref(tmp_path, layout="folder")
+    photos = [folder / "photos" / f"photo_{i:03d}.webp" for i in range(4)]
+    photos[0].write_bytes(b"")
+    for path, side in ((photos[1], 20_000), (photos[3], 9_000)):
+        Image.new("1", (side, side)).save(path, "png")
+        assert path.stat().st_size < 100_000
+    photos[2].unlink()
+    photos[2].mkdir()
+    data = ReferData.open(folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for image_id, words in {10: "000.* decoded", 11: "001.* decoded", 12: "002.*Is a dir", 13: "9000 x 9000"}.items():
+        with pytest.raises(Damaged, match=words):
+            data.photo(image_id)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB; they unpack to 1.4 GB
+
+
+def test_a_shard_that_has_become_shorter(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    data = ReferData.open(tmp_path / "data")
+    place = data.files["photo_002.webp"]
+    with (tmp_path / "data" / "photos-00.tar").open("r+b") as shard:
+        shard.truncate(place.offset + place.size - 1)
+    with pytest.raises(Damaged, match="photo_002.webp is cut off: .*photos-00.tar has become shorter"):
+        data.photo(12)
+
+
+def test_a_mask_that_is_damaged_is_named(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    segmentation = {"size": [100_000, 100_000], "counts": "1"}
+    edit(tmp_path / "data", "instances.json", lambda t: t["annotations"][0].update(segmentation=segmentation))
+    with pytest.raises(Damaged, match=r"annotation 100 of photo photo_000.webp has no readable mask: .*100000"):
+        ReferData.open(tmp_path / "data").mask(100)

@@ -1,12 +1,17 @@
 """ImageNet weights with torchvision's names (as torchvision and timm publish them) for our ResNets."""
 
+import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from train.checkpoint import check_sums
 
 
 def load_torchvision(
@@ -48,6 +53,14 @@ def _read(source: str | Path, revision: str | None) -> dict[str, Tensor]:
         if path.suffix in (".pth", ".pt", ".safetensors") or len(path.parts) != 2 or isinstance(source, Path):
             raise ValueError(f"{source} is neither a file nor a Hub id (owner/name)")
         path = Path(hf_hub_download(str(source), "model.safetensors", revision=revision))
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if zipfile.is_zipfile(path):  # older ones are not
+            check_sums(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError) as error:
+        raise ValueError(f"{path} is no file of tensors, or damaged ({type(error).__name__})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds something else than the named tensors of a model")
+    return state

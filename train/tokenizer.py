@@ -8,6 +8,8 @@ import argparse
 import io
 import json
 import tempfile
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,12 +20,15 @@ import torch
 from torch import Tensor
 
 from cefnet.text import PADDING, Tokenizer, plain_word
+from train.data.json_tables import read_json
+
+MOST_VECTORS = 4 * 2**30  # bytes; the largest GloVe has 2.6 GB
 
 
 def train_expressions(data: Path) -> list[str]:
     """Every expression of `train`, of things that are there (`refs.json`) or not (`absent.json`, if any)."""
-    refs = [ref for ref in json.loads((data / "refs.json").read_text()) if ref["split"] == "train"]
-    absent = [record for record in _optional(data / "absent.json") if record["split"] == "train"]
+    refs = [ref for ref in read_json(data / "refs.json") if ref["split"] == "train"]
+    absent = [record for record in _optional(data / "absent.json") if record.get("split") == "train"]
     return [sentence["sent"] for ref in refs for sentence in ref["sentences"]] + [
         record["sent"] for record in absent
     ]
@@ -34,8 +39,8 @@ def train_captions(data: Path) -> list[str]:
     captions = _optional(data / "captions.json")
     if not captions:
         return []
-    images = json.loads((data / "instances.json").read_text())["images"]
-    train = {image["id"] for image in images if image["split"] == "train"}
+    images = read_json(data / "instances.json")["images"]
+    train = {image["id"] for image in images if image.get("split") == "train"}
     return [record["caption"] for record in captions if record["image_id"] in train]
 
 
@@ -114,10 +119,21 @@ def glove_embeddings(tokenizer: Tokenizer, glove: str | Path) -> tuple[Tensor, T
     Returns:
         vectors: size x 100 float32; zero where the piece is no whole word that GloVe has.
         is_known: size bool; True where `vectors` has a word's vector. The others are the caller's to start.
+
+    Raises:
+        ValueError: It is no such file, or it unpacks to more than `MOST_VECTORS` bytes.
     """
-    with np.load(glove, allow_pickle=False) as file:
-        row_of = {str(word): row for row, word in enumerate(file["words"])}
-        known = torch.from_numpy(file["vectors"].astype(np.float32))
+    try:
+        with zipfile.ZipFile(glove) as packed:
+            if sum(part.file_size for part in packed.infolist()) > MOST_VECTORS:
+                raise ValueError(f"unpacked it has more than {MOST_VECTORS:,} bytes")
+        with np.load(glove, allow_pickle=False) as file:
+            words, vectors = file["words"], file["vectors"].astype(np.float32)
+        if words.ndim != 1 or vectors.ndim != 2 or len(words) != len(vectors):
+            raise ValueError(f"words and vectors are of shapes {words.shape} and {vectors.shape}")
+    except (zipfile.BadZipFile, ValueError, LookupError, EOFError, zlib.error) as error:
+        raise ValueError(f"{glove} is no .npz of `words` and `vectors`: {error}") from error
+    row_of, known = {str(word): row for row, word in enumerate(words)}, torch.from_numpy(vectors)
     vectors = torch.zeros(tokenizer.size, known.shape[1])
     is_known = torch.zeros(tokenizer.size, dtype=torch.bool)
     for index in range(tokenizer.size):
@@ -149,4 +165,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _optional(path: Path) -> list[dict]:
-    return json.loads(path.read_text()) if path.is_file() else []
+    return read_json(path) if path.is_file() else []

@@ -98,7 +98,7 @@ def draw_window(
     scale = rng.uniform(smallest, 1.0)
     spans = []
     for axis, size in enumerate((width, height)):
-        low = min((int(box[axis]) for box in keep), default=size)
+        low = max(0, min((int(box[axis]) for box in keep), default=size))  # some boxes begin outside
         high = min(size, max((math.ceil(box[axis] + box[axis + 2]) for box in keep), default=0))
         side = size * min(1.0, max(smallest, scale * rng.uniform(0.85, 1.18)))
         length = max(math.ceil(side), high - low)

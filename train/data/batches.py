@@ -12,7 +12,8 @@ from cefnet.text import Tokenizer
 from train.data import augment
 from train.data.batch import Batch
 from train.data.expressions import KINDS, PLAIN, describe
-from train.data.reader import Damaged, ReferData, decode_mask
+from train.data.masks import decode_mask
+from train.data.reader import Damaged, ReferData
 from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
@@ -148,12 +149,10 @@ class Batches(Dataset):
         """H x W uint8, 0 or 1; all 0 if it can't be read."""
         annotation = self.data.annotations[ann_id]
         record = self.data.images[annotation.image_id]
-        nothing = np.zeros((record.height, record.width), np.uint8)
         try:
-            mask = decode_mask(annotation.segmentation, record.height, record.width)
-        except Exception:  # pycocotools raises many kinds, Exception itself too
-            return nothing
-        return mask if mask.shape == nothing.shape else nothing
+            return decode_mask(annotation.segmentation, record.height, record.width)
+        except ValueError:
+            return np.zeros((record.height, record.width), np.uint8)
 
     def window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
         """Draws a crop, or the whole frame, in which drawn expressions stay true.

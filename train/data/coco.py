@@ -1,6 +1,5 @@
 """COCO-format instance files, from COCO's own to those that labelling tools export, in the tables of our layout."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
+from train.data.json_tables import converted, read_json
+from train.data.masks import encode
 from train.data.vocabulary import SYNONYMS
 
 PREDICTED = "predicted"
@@ -44,7 +45,10 @@ def read_instances(path: Path) -> Instances:
     Raises:
         ValueError: it is no such file, or contradicts itself; says where.
     """
-    raw = _load(path)
+    return converted(_in_order, _load(path), str(path))
+
+
+def _in_order(raw: dict[str, Any]) -> Instances:
     names = {int(c["id"]): _clean(c["name"]) for c in raw["categories"]}
     own = {_clean(c["name"]): tuple(_clean(s) for s in c.get("synonyms", ())) for c in raw["categories"]}
     synonyms = {name: tuple(w for w in words if w != name) or SYNONYMS.get(name, ()) for name, words in own.items()}
@@ -54,7 +58,7 @@ def read_instances(path: Path) -> Instances:
     annotations, left_out, seen = [], Counter[str](), set[int]()
     for a in raw["annotations"]:
         if int(a["id"]) in seen or a["image_id"] not in sizes or a["category_id"] not in names:
-            raise ValueError(f"{path}: annotation {a['id']} has a number twice, or names an unknown photo or category")
+            raise ValueError(f"annotation {a['id']} has a number twice, or names an unknown photo or category")
         seen.add(int(a["id"]))
         try:
             record = _annotation(a, *sizes[a["image_id"]])
@@ -65,7 +69,7 @@ def read_instances(path: Path) -> Instances:
             record["source"] = PREDICTED  # others of its name are missing, as where a detector looked
         annotations.append(record)
     if not annotations:
-        raise ValueError(f"{path} has no annotation with a mask: {dict(left_out)}; expressions are made from masks")
+        raise ValueError(f"it has no annotation with a mask: {dict(left_out)}; expressions are made from masks")
     categories = [{"id": k, "name": name} for k, name in names.items()]
     verified = {int(i["id"]): tuple(names[c] for c in i["neg_category_ids"]) for i in _verified(raw)}
     return Instances(
@@ -78,10 +82,7 @@ class _Unusable(Exception):
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error}); give a COCO-format instance file") from error
+    raw = read_json(path)
     keys = ("images", "annotations", "categories")
     if not isinstance(raw, dict) or not all(isinstance(raw.get(k), list) for k in keys):
         has = sorted(raw) if isinstance(raw, dict) else "a list"
@@ -92,6 +93,8 @@ def _load(path: Path) -> dict[str, Any]:
         keys, (("id", "width", "height"), ("id", "image_id", "category_id"), ("id", "name")), strict=True
     ):
         for record in raw[key]:
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}: a record of {key} is no object: {str(record)[:120]}")
             if lacking := [f for f in fields if f not in record]:
                 raise ValueError(f"{path}: a record of {key} has no {lacking[0]}: {str(record)[:120]}")
     return raw
@@ -126,18 +129,11 @@ def _annotation(a: dict, height: int, width: int) -> dict:
     box, area = a.get("bbox"), a.get("area")
     if box is None or area is None:
         try:
-            rle = _encoded(segmentation, height, width)
-        except Exception as error:  # pycocotools raises many kinds, Exception itself too
+            rle = encode(segmentation, height, width)
+        except ValueError as error:
             raise _Unusable("unreadable mask") from error
         box, area = coco_mask.toBbox(rle).tolist(), float(coco_mask.area(rle))
     ids = {"id": int(a["id"]), "image_id": int(a["image_id"]), "category_id": int(a["category_id"])}
     source = a.get("source") or (PREDICTED if "score" in a else "people")
     record = {"iscrowd": int(a.get("iscrowd", 0)), "area": area, "bbox": box, "source": source}
     return ids | record | ({"score": a["score"]} if "score" in a else {}) | {"segmentation": segmentation}
-
-
-def _encoded(segmentation: dict | list, height: int, width: int) -> dict:
-    if isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list):
-        return segmentation
-    rle = coco_mask.frPyObjects(segmentation, height, width)
-    return coco_mask.merge(rle) if isinstance(segmentation, list) else rle

@@ -1,6 +1,6 @@
 """The one data layout: photos, instance masks and referring expressions in REFER/COCO files."""
 
-import json
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
+from PIL import Image
 
-from train.data.records import Absent, Annotation, ImageRecord, Ref, annotation, image_record, ref
+from train.data.json_tables import converted, read_json, records
+from train.data.masks import decode_mask
+from train.data.records import Absent, Annotation, ImageRecord, Ref, absent, annotation, caption, image_record, ref
 from train.data.shards import Place, local_shards, remote_shards
 
 
@@ -51,32 +53,31 @@ class ReferData:
             ValueError: something is missing or the files contradict each other; says what.
         """
         folder = Path(folder)
-        instances = _read_json(folder, "instances.json")
-        categories = {int(c["id"]): str(c["name"]) for c in instances["categories"]}
-        images = {int(i["id"]): image_record(i) for i in instances["images"]}
-        annotations = {int(a["id"]): annotation(a) for a in instances["annotations"]}
+        instances, where = _table(folder, "instances.json"), f"{folder}/instances.json"
+        if not isinstance(instances, dict):
+            raise ValueError(f"{where} must hold images, annotations and categories")
+        categories = dict(records(instances.get("categories"), _category, f"{where}: categories"))
+        images = {i.image_id: i for i in records(instances.get("images"), image_record, f"{where}: images")}
+        annotations = {
+            a.ann_id: a for a in records(instances.get("annotations"), annotation, f"{where}: annotations")
+        }
         annotations_of: dict[int, list[int]] = {image_id: [] for image_id in images}
         for a in annotations.values():
             if a.image_id not in images or a.category_id not in categories:
-                raise ValueError(f"{folder}/instances.json: annotation {a.ann_id} names an unknown photo or category")
+                raise ValueError(f"{where}: annotation {a.ann_id} names an unknown photo or category")
             annotations_of[a.image_id].append(a.ann_id)
-        refs = [ref(r) for r in _read_json(folder, "refs.json")]
+        refs = records(_table(folder, "refs.json"), ref, f"{folder}/refs.json")
         for r in refs:
-            if r.image_id not in images:
-                raise ValueError(f"{folder}/refs.json: ref {r.ref_id} names photo {r.image_id}, not in instances.json")
-            for ann_id in set(r.ann_ids).difference(annotations_of[r.image_id]):
-                raise ValueError(f"{folder}/refs.json: ref {r.ref_id} names annotation {ann_id}, not in that photo")
-        absent = [
-            Absent(int(a["image_id"]), a["sent"], a.get("split", "")) for a in _read_json(folder, "absent.json", [])
-        ]
+            _check_ref(r, f"{folder}/refs.json: ref {r.ref_id}", annotations_of, categories)
+        missing = records(_table(folder, "absent.json", []), absent, f"{folder}/absent.json")
         captions = defaultdict(list)
-        for c in _read_json(folder, "captions.json", []):
-            captions[int(c["image_id"])].append(c["caption"])
-        about = _read_json(folder, "dataset.json", {})
-        photos = folder / about.get("photos", "photos")
-        files = remote_shards(about["shards"], folder) if "shards" in about else local_shards(folder)
-        caption_table = {i: tuple(texts) for i, texts in captions.items()}
-        return cls(folder, categories, images, annotations, annotations_of, refs, absent, caption_table, files, photos)
+        for image_id, words in records(_table(folder, "captions.json", []), caption, f"{folder}/captions.json"):
+            captions[image_id].append(words)
+        about = converted(dict, _table(folder, "dataset.json", {}), f"{folder}/dataset.json")
+        photos = folder / str(about.get("photos", "photos"))
+        files = remote_shards(str(about["shards"]), folder) if "shards" in about else local_shards(folder)
+        told = {i: tuple(texts) for i, texts in captions.items()}
+        return cls(folder, categories, images, annotations, annotations_of, refs, missing, told, files, photos)
 
     def refs_of(self, split: str) -> list[Ref]:
         """The refs of one split.
@@ -90,14 +91,23 @@ class ReferData:
         return found
 
     def photo_bytes(self, image_id: int) -> bytes:
-        """The photo's file, undecoded."""
+        """The photo's file, undecoded.
+
+        Raises:
+            Damaged: there is none, or it can't be read.
+        """
         name = self.images[image_id].file_name
-        if name in self.files:
-            return self.files[name].read()
-        path = self.photos / name
-        if not path.is_file():
-            raise Damaged(f"photo {name} is neither in a tar shard nor in {self.photos}")
-        return path.read_bytes()
+        if place := self.files.get(name):
+            content = place.read()
+            if len(content) != place.size:
+                raise Damaged(f"photo {name} is cut off: {place.url} has become shorter")
+            return content
+        try:
+            return (self.photos / name).read_bytes()
+        except FileNotFoundError as error:
+            raise Damaged(f"photo {name} is neither in a tar shard nor in {self.photos}") from error
+        except (PermissionError, IsADirectoryError, NotADirectoryError) as error:  # others may pass: the run ends
+            raise Damaged(f"photo {name} can't be read ({error.strerror})") from error
 
     def photo(self, image_id: int) -> np.ndarray:
         """A photo: H x W x 3 uint8 RGB.
@@ -105,23 +115,31 @@ class ReferData:
         Raises:
             Damaged: the file is missing, can't be decoded, or has another size than `instances.json` says.
         """
-        record = self.images[image_id]
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # masks belong to the pixels as stored
-        image = cv2.imdecode(np.frombuffer(self.photo_bytes(image_id), np.uint8), flags)
-        if image is None:
-            raise Damaged(f"photo {record.file_name} can't be decoded; is the download complete?")
-        if image.shape[:2] != (record.height, record.width):
+        record, content = self.images[image_id], self.photo_bytes(image_id)
+        size = _size(content)  # before it is decoded: a small file can unpack to gigabytes
+        if size is not None and size != (record.width, record.height):
             raise Damaged(
-                f"photo {record.file_name} is {image.shape[1]} x {image.shape[0]} pixels, but instances.json says "
+                f"photo {record.file_name} is {size[0]} x {size[1]} pixels, but instances.json says "
                 f"{record.width} x {record.height}: its masks won't fit"
             )
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # masks belong to the pixels as stored
+        image = None if size is None else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if image is None or image.shape[:2] != (record.height, record.width):
+            raise Damaged(f"photo {record.file_name} can't be decoded; is the download complete?")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def mask(self, ann_id: int) -> np.ndarray:
-        """An instance's mask: H x W bool."""
+        """An instance's mask: H x W bool.
+
+        Raises:
+            Damaged: it can't be decoded, or has another size than its photo.
+        """
         annotation = self.annotations[ann_id]
         record = self.images[annotation.image_id]
-        return decode_mask(annotation.segmentation, record.height, record.width).astype(bool)
+        try:
+            return decode_mask(annotation.segmentation, record.height, record.width).astype(bool)
+        except ValueError as error:
+            raise Damaged(f"annotation {ann_id} of photo {record.file_name} has no readable mask: {error}") from error
 
     def union(self, image_id: int, ann_ids: Sequence[int]) -> np.ndarray:
         """The mask of what an expression means, all of `ann_ids` of a photo: H x W bool, empty without any."""
@@ -132,21 +150,32 @@ class ReferData:
         return mask
 
 
-def decode_mask(segmentation: dict | Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Decodes COCO RLE (compressed or not) or polygons to H x W uint8, 0 or 1."""
-    if not isinstance(segmentation, dict):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        rle = segmentation
-    return coco_mask.decode(rle)
+def _size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a picture by its head; None where that can't be read."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size
+    except Exception:  # Pillow raises almost anything on damaged files
+        return None
 
 
-def _read_json(folder: Path, name: str, default: Any = None) -> Any:
+def _category(c: dict) -> tuple[int, str]:
+    return int(c["id"]), str(c["name"])
+
+
+def _check_ref(r: Ref, where: str, annotations_of: dict[int, list[int]], categories: dict[int, str]) -> None:
+    if r.image_id not in annotations_of:
+        raise ValueError(f"{where} names photo {r.image_id}, not in instances.json")
+    for ann_id in set(r.ann_ids).difference(annotations_of[r.image_id]):
+        raise ValueError(f"{where} names annotation {ann_id}, not in that photo")
+    if len(r.ann_ids) == 1 and r.category_id not in categories:
+        raise ValueError(f"{where} names category {r.category_id}, not in instances.json")
+
+
+def _table(folder: Path, name: str, default: Any = None) -> Any:
     path = folder / name
     if not path.is_file():
         if default is not None:
             return default
         raise ValueError(f"{path} is missing: a data folder needs instances.json, refs.json and the photos")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)

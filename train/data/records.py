@@ -1,8 +1,11 @@
 """What the tables of a data folder hold: photos, annotations and what is said of them."""
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
+MAX_PIXELS = 100_000_000  # of a photo; no data set has such large ones
+FARTHEST = 1e7  # pixels; beyond any photo
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -79,12 +82,22 @@ class Absent:
 
 
 def image_record(i: dict) -> ImageRecord:
-    """A record of `images` in `instances.json`."""
+    """A record of `images` in `instances.json`.
+
+    Raises:
+        ValueError: no photo can be as large, or its file would lie outside the folder of the photos.
+    """
+    name, width, height = text(i["file_name"]), int(i["width"]), int(i["height"])
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"file_name {name!r} leads out of the folder of the photos")
+    if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
+        raise ValueError(f"a photo of {width} x {height} pixels; 1 to {MAX_PIXELS:,} pixels are read")
     return ImageRecord(
         image_id=int(i["id"]),
-        file_name=i["file_name"],
-        width=int(i["width"]),
-        height=int(i["height"]),
+        file_name=name,
+        width=width,
+        height=height,
         split=i.get("split", ""),
         squashed=bool(i.get("squashed", False)),
         license=str(i.get("license", "")),
@@ -93,8 +106,14 @@ def image_record(i: dict) -> ImageRecord:
 
 
 def annotation(a: dict) -> Annotation:
-    """A record of `annotations` in `instances.json`."""
+    """A record of `annotations` in `instances.json`.
+
+    Raises:
+        ValueError: its box has not four numbers, or one that no photo has.
+    """
     x, y, w, h = (float(v) for v in a["bbox"])
+    if not all(abs(v) <= FARTHEST for v in (x, y, w, h)):  # true for NaN
+        raise ValueError(f"bbox {a['bbox']} is not x, y, width, height in pixels")
     return Annotation(
         ann_id=int(a["id"]),
         image_id=int(a["image_id"]),
@@ -110,6 +129,27 @@ def annotation(a: dict) -> Annotation:
 
 def ref(r: dict) -> Ref:
     """A record of `refs.json`: `ann_ids`, or `ann_id` where it means one object."""
-    sentences = tuple(Sentence(int(s["sent_id"]), s["sent"], s.get("kind", "")) for s in r["sentences"])
+    sentences = tuple(Sentence(int(s["sent_id"]), text(s["sent"]), s.get("kind", "")) for s in r["sentences"])
     ann_ids = tuple(int(a) for a in (r["ann_ids"] if "ann_ids" in r else [r["ann_id"]]))
-    return Ref(int(r["ref_id"]), ann_ids, int(r["image_id"]), int(r.get("category_id", 0)), r["split"], sentences)
+    return Ref(int(r["ref_id"]), ann_ids, int(r["image_id"]), int(r.get("category_id", 0)), text(r["split"]), sentences)
+
+
+def absent(a: dict) -> Absent:
+    """A record of `absent.json`."""
+    return Absent(int(a["image_id"]), text(a["sent"]), text(a.get("split", "")))
+
+
+def caption(c: dict) -> tuple[int, str]:
+    """Photo and caption of a record of `captions.json`."""
+    return int(c["image_id"]), text(c["caption"])
+
+
+def text(value: Any) -> str:
+    """The value, if it is a text.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, not {type(value).__name__}")
+    return value

@@ -8,16 +8,15 @@ has refs in several test sets ("testAB"). gRefCOCO comes as `grefs(unc).json`, w
 expression of nothing.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pycocotools import mask as coco_mask
-
+from train.data.json_tables import converted, read_json, records
+from train.data.masks import merge_runs
 from train.data.official import Source
 from train.data.plain_pickle import load_plain
+from train.data.records import text
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,21 @@ def read_official(root: Path, source: Source) -> Tables:
     folder = root if (root / "instances.json").is_file() else root / source.folder
     instances = _instances(folder / "instances.json")
     path = _refs_file(folder, source.split_by)
-    records = load_plain(path) if path.suffix == ".p" else _json(path)
-    if not isinstance(records, list) or not records:
+    told = load_plain(path) if path.suffix == ".p" else read_json(path)
+    if not isinstance(told, list) or not told:
         raise ValueError(f"{path} holds no list of refs")
     where = str(folder / "instances.json")
-    numbers = _read(_numbers, instances["annotations"], where)
+    numbers = converted(_numbers, instances["annotations"], where)
     annotations = {
-        a["id"]: _read(_annotation, a, f"{where}, annotation {a['id']}", numbers) for a in instances["annotations"]
+        a["id"]: converted(_annotation, a, f"{where}, annotation {a['id']}", numbers) for a in instances["annotations"]
     }
     refs: list[dict] = []
-    for place, record in enumerate(records):
-        refs += _read(_refs, record, f"{path}, ref {place}", annotations)
-    images = [_read(_image, i, f"{where}, photo {place}") for place, i in enumerate(instances["images"])]
+    for place, record in enumerate(told):
+        refs += converted(_refs, record, f"{path}, ref {place}", annotations)
+    images = records(instances["images"], _image, f"{where}: images")
     if missing := {r["image_id"] for r in refs} - {i["id"] for i in images}:
         raise ValueError(f"{path} is about photo {min(missing)}, which is not in {where}")
-    categories = [{"id": int(c["id"]), "name": str(c["name"])} for c in instances["categories"]]
+    categories = records(instances["categories"], _category, f"{where}: categories")
     return Tables(categories, images, list(annotations.values()), _numbered(refs))
 
 
@@ -76,26 +75,10 @@ def _refs_file(folder: Path, split_by: str) -> Path:
 def _instances(path: Path) -> dict:
     if not path.is_file():
         raise ValueError(f"{path} is missing: --refer is REFER's data folder, with refcoco/instances.json and so on")
-    instances = _json(path)
+    instances = read_json(path)
     if not isinstance(instances, dict) or not {"images", "annotations", "categories"} <= set(instances):
         raise ValueError(f"{path} is no COCO instance file: it needs images, annotations and categories")
     return instances
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON; is the download complete? ({error})") from error
-
-
-def _read(convert: Callable, record: Any, where: str, *more: Any) -> Any:
-    """Converts one record; says where it is if it can't be."""
-    try:
-        return convert(record, *more)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{where}: not as in the official files: {reason}") from error
 
 
 def _numbers(annotations: Sequence[dict]) -> dict[int | str, int]:
@@ -118,8 +101,8 @@ def _refs(record: dict, annotations: dict[int | str, dict]) -> list[dict]:
         ref |= {"ann_id": meant[0]["id"], "category_id": meant[0]["category_id"]}
     else:
         ref |= {"ann_ids": [a["id"] for a in meant]}
-    sentences = [{"sent_id": int(s["sent_id"]), "sent": _text(s["sent"])} for s in record["sentences"]]
-    return [ref | {"split": split, "sentences": sentences} for split in _splits(_text(record["split"]))]
+    sentences = [{"sent_id": int(s["sent_id"]), "sent": text(s["sent"])} for s in record["sentences"]]
+    return [ref | {"split": split, "sentences": sentences} for split in _splits(text(record["split"]))]
 
 
 def _splits(split: str) -> list[str]:
@@ -128,29 +111,27 @@ def _splits(split: str) -> list[str]:
     return [f"test{letter}" for letter in letters] if len(letters) > 1 and letters.isupper() else [split]
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"text expected, not {type(value).__name__}")
-    return value
-
-
 def _numbered(refs: list[dict]) -> list[dict]:
     """Refs with numbers of their own: in several test sets, a ref has become several."""
     alone = len({r["ref_id"] for r in refs}) == len(refs)
     return refs if alone else [r | {"ref_id": place} for place, r in enumerate(refs)]
 
 
+def _category(c: dict) -> dict:
+    return {"id": int(c["id"]), "name": str(c["name"])}
+
+
 def _image(i: dict) -> dict:
     size = {"width": int(i["width"]), "height": int(i["height"])}
     url = i.get("flickr_url") or i.get("coco_url") or ""
-    return {"id": int(i["id"]), "file_name": _text(i["file_name"])} | size | ({"url": _text(url)} if url else {})
+    return {"id": int(i["id"]), "file_name": text(i["file_name"])} | size | ({"url": text(url)} if url else {})
 
 
 def _annotation(a: dict, numbers: dict[int | str, int]) -> dict:
     ids = {"id": numbers[a["id"]], "image_id": int(a["image_id"]), "category_id": int(a["category_id"])}
     segmentation = a["segmentation"]
-    if isinstance(segmentation, list) and isinstance(segmentation[0], dict):  # ReferIt
-        rle = coco_mask.merge(segmentation)
+    if isinstance(segmentation, list) and segmentation and isinstance(segmentation[0], dict):  # ReferIt
+        rle = merge_runs(segmentation)
         segmentation = {"size": [int(v) for v in rle["size"]], "counts": rle["counts"].decode()}
     elif isinstance(segmentation, list):  # COCO has a few polygons of two points
         segmentation = [p for p in segmentation if len(p) >= 6] or segmentation

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from fsspec.core import url_to_fs
 
 INDEX = "shards.json"
+# What tarfile raises for damaged files: a head may be of any size, or of heads of heads without end.
+DAMAGE = (tarfile.TarError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError)
 
 
 class Place(NamedTuple):
@@ -56,19 +58,43 @@ def remote_shards(pattern: str, folder: Path) -> dict[str, Place]:
     if not shards:
         raise ValueError(f"there are no shards at {pattern}")
     kept = folder / INDEX
-    saved = json.loads(kept.read_text()) if kept.is_file() else {}
-    if saved.get("shards") != shards:
+    if (places := _read_index(kept, shards)) is None:
         places = {name: place for url in shards for name, place in scan(url).items()}
-        saved = {"shards": shards, "photos": places}
         temporary = folder / f".{INDEX}.{os.getpid()}"  # several processes may do this at once
-        temporary.write_text(json.dumps(saved))
+        temporary.write_text(json.dumps({"shards": shards, "photos": places}))
         temporary.replace(kept)
-    return {name: Place(*place) for name, place in saved["photos"].items()}
+    return places
+
+
+def _read_index(kept: Path, shards: dict[str, int]) -> dict[str, Place] | None:
+    """The places in these shards as they were kept; None where they weren't, or the file is damaged."""
+    try:
+        saved = json.loads(kept.read_text())
+        places = {name: Place(str(url), int(at), int(size)) for name, (url, at, size) in saved["photos"].items()}
+        return places if saved["shards"] == shards and {p.url for p in places.values()} <= shards.keys() else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def scan(url: str) -> dict[str, Place]:
-    """The files in one shard, which must not be compressed: file name -> place."""
+    """The files in one shard, which must not be compressed: file name -> place.
+
+    Links, devices and folders in it are nobody's photos; they are passed over, and nothing is ever unpacked.
+
+    Raises:
+        ValueError: it is no tar file, or damaged or cut off.
+    """
     files, path = url_to_fs(url)
-    with files.open(path, "rb") as shard, tarfile.open(fileobj=shard, mode="r:") as tar:
-        members = [member for member in tar if member.isfile()]
-    return {m.name.removeprefix("./"): Place(url, m.offset_data, m.size) for m in members}
+    places: dict[str, Place] = {}
+    end, length = 0, files.size(path)
+    try:
+        with files.open(path, "rb") as shard, tarfile.open(fileobj=shard, mode="r:") as tar:
+            for member in tar:
+                if not 0 <= member.size <= length or member.offset_data < end:  # one could lead back, for ever
+                    raise tarfile.ReadError(f"{member.name!r} has an impossible size")
+                end = member.offset_data
+                if member.isfile() and not member.issparse():
+                    places[member.name.removeprefix("./")] = Place(url, member.offset_data, member.size)
+    except DAMAGE as error:
+        raise ValueError(f"{url} is no tar file, or damaged or cut off: fetch it again ({error})") from error
+    return places
