@@ -8,13 +8,14 @@ import gradio as gr
 
 from app import strings
 from app.errors import plain, readable
+from app.fetch import bounded
 
 
 def photo() -> gr.Image:
     """A photo as a file, which `picture_from` reads."""
     component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
     component.preprocess = readable(component.preprocess)  # type: ignore[method-assign]
-    return component
+    return bounded(component)
 
 
 def choice(name: str, label: str, choices: list[str], default: int) -> gr.Dropdown:

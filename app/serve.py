@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.queueing import Queue
 from gradio.state_holder import StateHolder
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.limits import FILE, ROOM, Limited, make_room
 from app.page import STALE
 from app.service import Service, models_from_environment
 
@@ -29,8 +30,6 @@ SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica N
 WAITING = 24  # events that may wait, of all visitors together; who comes next is told that the app is busy
 SIDE_BY_SIDE = 4  # of one kind of event, where it names no limit of its own: redrawing is light
 VISITORS = 200  # whose answers are kept; those of the longest idle one go first
-# What would write visitors' answers and recordings to disk, where `delete_cache` doesn't look.
-CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 
 
 def serve() -> None:
@@ -53,13 +52,14 @@ def serve() -> None:
         launch(build(service), mcp_server=tools)
 
 
-def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, **options: Any) -> Any:
+def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, room: int = ROOM, **options: Any) -> Any:
     """Start the server.
 
     Args:
         blocks: The page, made with `analytics_enabled=False` and a `delete_cache`.
         waiting: How many events may wait.
         kept: Seconds after which idle visitors are forgotten.
+        room: Bytes of visitors' files, beyond which the oldest go.
         options: More of `gr.Blocks.launch`.
 
     Returns:
@@ -78,24 +78,26 @@ def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, **opt
         ssr_mode=False,
         pwa=False,
         footer_links=["api"],
-        max_file_size="30mb",
+        max_file_size=FILE,
         state_session_capacity=VISITORS,
-        app_kwargs={"middleware": [Middleware(Closed, prefixes=CLOSED)], "lifespan": forgetting(kept)},
+        app_kwargs={"middleware": [Middleware(Limited, room=room)], "lifespan": forgetting(kept, room)},
         **options,
     )
 
 
-def forgetting(kept: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """What runs beside the server: every minute, those idle for `kept` seconds are forgotten."""
+def forgetting(kept: float, room: int) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """What runs beside the server, every minute: those idle for `kept` seconds are forgotten, the disk is kept free."""
 
-    async def sweep(holder: StateHolder) -> None:
+    async def sweep(app: Any) -> None:
         while True:
-            forget(holder, kept)
+            forget(app.state_holder, kept)
+            forget_events(app.get_blocks()._queue)
+            await asyncio.to_thread(make_room, Path(get_upload_folder()), room)
             await asyncio.sleep(min(60, kept))
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(sweep(app.state_holder))
+        task = asyncio.create_task(sweep(app))
         yield
         task.cancel()
 
@@ -113,6 +115,14 @@ def forget(holder: StateHolder, kept: float) -> None:
                 holder.time_last_used.pop(session, None)
 
 
+def forget_events(queue: Queue) -> None:
+    """Drops what is kept of callers who have their answers, or were pushed out by 2000 others; Gradio keeps it all."""
+    for session, events in list(queue.pending_event_ids_session.items()):
+        if not events or session not in queue.pending_messages_per_session:
+            queue.pending_event_ids_session.pop(session, None)
+            queue.pending_messages_per_session.pop(session, None)
+
+
 def theme() -> gr.themes.Default:
     """One accent (style.css has that of the dark), fonts that every system has; text has a contrast of 4.5 or more."""
     return gr.themes.Default(
@@ -128,16 +138,3 @@ def theme() -> gr.themes.Default:
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
     )
-
-
-class Closed:
-    """Answers "not found" where a path starts with one of `prefixes`."""
-
-    def __init__(self, app: ASGIApp, prefixes: tuple[str, ...]) -> None:
-        self.app, self.prefixes = app, prefixes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(self.prefixes):
-            await PlainTextResponse("Not found", status_code=404)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)

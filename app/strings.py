@@ -165,6 +165,8 @@ API_STAGE = "Encoder stage: 3, 4 or 5"
 API_Y = "Place that attends: pixels of the photo from its top; None: the most certain"
 API_X = "Place that attends: pixels of the photo from its left; None: the most certain"
 API_OUTSIDE = "y={y:g}, x={x:g} is outside the photo, which is {height} high and {width} wide."
+API_URL = """The photo cannot be fetched from this address, which must be public and give at most {size} MB within
+{seconds:g} s. Upload the file instead."""
 API_NO_PHOTO = "photo is missing: send a file or a URL."
 API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog on the left."
 API_CHOICE = "{name} must be one of: {choices}."
