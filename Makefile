@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint chromium
+.PHONY: demo test lint torture chromium
 
 demo: $(VENV)/runtime-installed
 	$(BIN)/python app.py
@@ -16,6 +16,10 @@ test: $(VENV)/dev-installed chromium
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.
+torture: $(VENV)/dev-installed
+	$(BIN)/python tools/torture.py $(ARGS)
 
 $(VENV)/runtime-installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements.txt

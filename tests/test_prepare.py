@@ -311,7 +311,7 @@ def _change(folder: Path, change) -> None:
             lambda r: _change(r, lambda refs: refs[1]["sentences"][0].update(sent=[])),
             r"ref 1: .*text expected, not list",
         ),
-        (lambda r: _change(r, lambda refs: refs.insert(0, "ref")), r"ref 0 is not as it should be"),
+        (lambda r: _change(r, lambda refs: refs.insert(0, "ref")), r"ref 0: not as it should be"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

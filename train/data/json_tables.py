@@ -38,7 +38,7 @@ def converted(convert: Callable, record: Any, where: str, *more: Any) -> Any:
         return convert(record, *more)
     except NOT_AS_EXPECTED as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{where} is not as it should be: {reason}") from error
+        raise ValueError(f"{where}: not as it should be: {reason}") from error
 
 
 def records(table: Any, convert: Callable, where: str) -> list[Any]:
