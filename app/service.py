@@ -175,7 +175,7 @@ class Service:
         predictors, missing = {}, []
         for name, source in models.items():
             try:
-                predictors[name] = Predictor.from_pretrained(source, device=device)
+                predictors[name] = Predictor.from_pretrained(source, device, precision="auto")
             except (OSError, ValueError) as error:
                 log.warning("%s is left out: %s", name, error)
                 missing.append(name)

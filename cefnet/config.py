@@ -63,6 +63,7 @@ class ModelConfig:
             paper), 3 (VCM) and 1 (ACM) in the authors' code.
         pixels: `standard` = the encoder's mean and deviation; `batchnorm` = a learned BatchNorm on raw
             BGR values (authors' code).
+        matching: Eq. 1 also reads how well each place fits the sentence before fusion (departure).
         presence: a learned "is it there at all" output (departure).
         presence_threshold: scores below it mean "nothing here matches".
         mask_threshold: probabilities at or above it belong to the mask.
@@ -86,6 +87,7 @@ class ModelConfig:
     residual: bool = False
     branch_kernel: int = 0
     pixels: str = "standard"
+    matching: bool = False
     presence: bool = False
     presence_threshold: float = 0.5
     mask_threshold: float = 0.5

@@ -8,19 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cefnet.boundary import resize
 from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, VanillaCoAttention, convolve
 from cefnet.config import ModelConfig
-
-
-def coordinates(height: int, width: int, like: Tensor) -> Tensor:
-    """s of Eq. 1: 1 x 8 x H x W, (x_min, y_min, x_max, y_max, x_centre, y_centre, 1/H, 1/W), -1..1."""
-    y = torch.arange(height, device=like.device, dtype=torch.float32)[:, None].expand(height, width)
-    x = torch.arange(width, device=like.device, dtype=torch.float32)[None, :].expand(height, width)
-    x_min, x_max = x / width * 2 - 1, (x + 1) / width * 2 - 1
-    y_min, y_max = y / height * 2 - 1, (y + 1) / height * 2 - 1
-    ones = torch.ones_like(x)
-    s = [x_min, y_min, x_max, y_max, (x_min + x_max) / 2, (y_min + y_max) / 2, ones / height, ones / width]
-    return torch.stack(s)[None].to(like.dtype)
+from cefnet.coordinates import COORDINATES, coordinates
+from cefnet.matching import FIT
 
 
 def _pointwise(branch: nn.Module, values: Tensor) -> Tensor:
@@ -48,7 +40,7 @@ class Fusion(nn.Module):
         # w [E, h_T, s] = w_E E + w_h h_T + w_s s: one matrix in three blocks, so that nothing is tiled
         self.w_visual = nn.Conv2d(channels, width, 1, bias=False)
         self.w_sentence = nn.Linear(config.text_width, width)
-        self.w_place = nn.Conv2d(8, width, 1, bias=False)
+        self.w_place = nn.Conv2d(COORDINATES + FIT * config.matching, width, 1, bias=False)
         self.gate = nn.Linear(config.text_width, width) if self.gated else None
         self.norm_e: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels, affine=False)
         self.norm_m: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(width)
@@ -79,12 +71,21 @@ class Fusion(nn.Module):
         )
         self.out = nn.Conv2d(2 * width, self.w_visual.in_channels, 3, padding=1, bias=self.l2)
 
-    def multimodal(self, e: Tensor, sentence: Tensor) -> Tensor:
-        """M of Eq. 1: N x C x H x W."""
+    def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
+        """M of Eq. 1: N x C x H x W.
+
+        Args:
+            e: E_i, N x C_i x H x W.
+            sentence: h_T, N x text_width.
+            fit: what `Matching` found, N x 2 x h x w, in models that have it; stands beside s.
+        """
         if self.l2:
             e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
         e = self.norm_e(e)
-        m = self.w_visual(e) + self.w_place(coordinates(e.shape[-2], e.shape[-1], e))
+        s = coordinates(e.shape[-2], e.shape[-1], e)
+        if fit is not None:
+            s = torch.cat([s.expand(len(fit), -1, -1, -1), resize(fit, e)], dim=1)
+        m = self.w_visual(e) + self.w_place(s)
         if self.gate is not None:
             m = m * (1 + self.gate(sentence))[:, :, None, None]
         m = m + self.w_sentence(sentence)[:, :, None, None]
@@ -112,10 +113,16 @@ class Fusion(nn.Module):
         return language, weights.unflatten(2, m.shape[-2:])
 
     def forward(
-        self, e: Tensor, words: Tensor, sentence: Tensor, mask: Tensor, explain: bool = False
+        self,
+        e: Tensor,
+        words: Tensor,
+        sentence: Tensor,
+        mask: Tensor,
+        fit: Tensor | None = None,
+        explain: bool = False,
     ) -> Fused:
-        """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width."""
-        m = self.multimodal(e, sentence)
+        """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width; fit as `multimodal`."""
+        m = self.multimodal(e, sentence, fit)
         if self.attention is None:
             return Fused(self.normalised(self.out(m)), m)
         language, weights = self.attend_words(m, words, mask)

@@ -13,6 +13,8 @@ from cefnet.coattention import CoAttentionMaps
 from cefnet.config import ModelConfig
 from cefnet.encoders import build_encoder
 from cefnet.fusion import Fused, Fusion
+from cefnet.matching import Matching, relative
+from cefnet.presence import Presence
 from cefnet.text import TextEncoder
 
 
@@ -23,10 +25,12 @@ class PhotoFeatures:
     Attributes:
         encoded: res3's own output; with decoder fusion, where nothing feeds back into the encoder, E_3, E_4 and E_5.
         fine: D_1 and D_2, which the decoder makes of E_1 and E_2.
+        places: what `Matching` makes of the photo, in models that have it.
     """
 
     encoded: tuple[Tensor, ...]
     fine: tuple[Tensor, Tensor]
+    places: Tensor | None = None
 
     def select(self, index: Tensor) -> PhotoFeatures:
         """The features of the photos that N expressions are about; `index` is N photo indices."""
@@ -46,11 +50,12 @@ class PhotoFeatures:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.encoded, *self.fine))
+        return sum(x.nbytes for x in (*self.encoded, *self.fine, self.places) if x is not None)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> PhotoFeatures:
         d1, d2 = map(change, self.fine)
-        return PhotoFeatures(tuple(map(change, self.encoded)), (d1, d2))
+        places = None if self.places is None else change(self.places)
+        return PhotoFeatures(tuple(map(change, self.encoded)), (d1, d2), places)
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Output:
         multimodal: M of stages 3, 4 and 5, N x C x h x w; in training mode only (auxiliary losses read them).
         word_attention: stage 3, 4, 5 -> N x T x h x w, sums to 1 over T; filled with `explain=True`.
         co_attention: stage 3, 4, 5 -> rows of the affinity on demand; filled with `explain=True`.
+        fit: logits of `Matching`, N x 1 x h x w; None without it.
     """
 
     mask_logits: tuple[Tensor, ...]
@@ -76,6 +82,7 @@ class Output:
     multimodal: tuple[Tensor, ...] = ()
     word_attention: dict[int, Tensor] = field(default_factory=dict)
     co_attention: dict[int, CoAttentionMaps] = field(default_factory=dict)
+    fit: Tensor | None = None
 
 
 class CEFNet(nn.Module):
@@ -98,7 +105,8 @@ class CEFNet(nn.Module):
             channels, self.encoder.strides, config.decoder_widths, config.boundary, config.decoder_stride
         )
         top = config.decoder_widths[0]
-        self.presence = nn.Linear(2 * top, 1) if config.presence else None
+        self.matching = Matching(sum(channels[2:]), config.text_width) if config.matching else None
+        self.presence = Presence(top, config.text_width) if config.presence else None
 
     def standardise(self, images: Tensor) -> Tensor:
         """RGB in 0..1, P x 3 x H x W -> what the encoder's first convolution takes."""
@@ -120,7 +128,16 @@ class CEFNet(nn.Module):
         if self.config.fusion == "decoder":
             for i in (4, 5):
                 encoded.append(self.encoder.stage(i, encoded[-1]))
-        return PhotoFeatures(tuple(encoded), self.decoder.fine(e1, e2))
+        return PhotoFeatures(tuple(encoded), self.decoder.fine(e1, e2), self._places(encoded[0]))
+
+    def _places(self, e3: Tensor) -> Tensor | None:
+        """What `Matching` reads: the stages once more without language, which learns nothing for them."""
+        if self.matching is None:
+            return None
+        with torch.no_grad():
+            e4 = self.encoder.stage(4, e3)
+            e5 = self.encoder.stage(5, e4)
+        return self.matching.places(self.matching.seen(e3, e4, e5))
 
     @torch.no_grad()
     def match_strength(self, images: Tensor) -> None:
@@ -158,12 +175,14 @@ class CEFNet(nn.Module):
             photo_index = torch.arange(n, device=ids.device) if p == n else ids.new_zeros(n)
         words, sentence = self.text(ids, mask)
         photo = photo.select(photo_index)
-        sums, fused = self._fuse(photo.encoded, words, sentence, mask, explain)
+        fit = self.matching(photo.places, sentence) if self.matching is not None else None
+        sums, fused = self._fuse(photo.encoded, words, sentence, mask, fit, explain)
         decoded, top = self.decoder(photo.fine, sums)
+        if self.matching is not None and fit is not None:
+            decoded.mask_logits = self.matching.lean(decoded.mask_logits, fit)
         presence = None
         if self.presence is not None:
-            pooled = torch.cat([top.mean((2, 3)), top.amax((2, 3))], dim=1)
-            presence = self.presence(pooled).squeeze(1)
+            presence = self.presence(top, decoded.mask_logits[0], sentence)
         return Output(
             tuple(decoded.mask_logits),
             tuple(decoded.boundary_logits),
@@ -173,12 +192,20 @@ class CEFNet(nn.Module):
             tuple(one.multimodal for one in fused.values()) if self.training else (),
             {i: one.word_attention for i, one in fused.items() if one.word_attention is not None},
             {i: one.co_attention for i, one in fused.items() if one.co_attention is not None},
+            fit,
         )
 
     def _fuse(
-        self, encoded: tuple[Tensor, ...], words: Tensor, sentence: Tensor, mask: Tensor, explain: bool
+        self,
+        encoded: tuple[Tensor, ...],
+        words: Tensor,
+        sentence: Tensor,
+        mask: Tensor,
+        fit: Tensor | None,
+        explain: bool,
     ) -> tuple[list[Tensor], dict[int, Fused]]:
         """E_3, E_4 and E_5, each with its multi-modal feature added, and what was fused at each stage."""
+        seen = relative(fit) if fit is not None else None
         sums: list[Tensor] = []
         fused: dict[int, Fused] = {}
         for k, i in enumerate((3, 4, 5)):
@@ -186,6 +213,6 @@ class CEFNet(nn.Module):
             e = encoded[k] if k < len(encoded) else self.encoder.stage(i, sums[-1])
             fusion = self.fusions[str(i)]
             assert isinstance(fusion, Fusion)
-            fused[i] = fusion(e, words, sentence, mask, explain)
+            fused[i] = fusion(e, words, sentence, mask, seen, explain)
             sums.append(fusion.add(e, fused[i]))
         return sums, fused

@@ -17,6 +17,7 @@ from cefnet.config import ModelConfig
 from cefnet.fold import folded
 from cefnet.model import CEFNet, Output, PhotoFeatures
 from cefnet.photos import Source, read_photo, squash
+from cefnet.precision import pick_precision
 from cefnet.result import Result, enlarge, to_numpy
 from cefnet.text import Tokenizer, Tokens, pad
 from cefnet.weights import Checkpoint, load, pick_device
@@ -53,6 +54,7 @@ class Predictor:
         source: Where its files came from (see `Checkpoint`), if from files.
         sha256: Of its weights, if from files.
         words: How often each word was seen in training, if known.
+        precision: "float32", "bfloat16" or "auto" (see `cefnet.precision.pick_precision`).
     """
 
     def __init__(
@@ -63,26 +65,32 @@ class Predictor:
         source: str = "",
         sha256: str = "",
         words: Mapping[str, int] | None = None,
+        precision: str = "float32",
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.source, self.sha256 = source, sha256
         self.words: Mapping[str, int] = words or {}
         self.config: ModelConfig = model.config
         self.device = pick_device(device)
+        self.dtype = pick_precision(model, precision, self.device)
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, device: str | torch.device = "auto", revision: str | None = None
+        cls,
+        name_or_path: str | Path,
+        device: str | torch.device = "auto",
+        revision: str | None = None,
+        precision: str = "float32",
     ) -> "Predictor":
         """Loads a shipped name, a weights or run folder, or a Hub id; errors as `cefnet.weights.load`."""
-        return cls.from_checkpoint(load(name_or_path, device, revision))
+        return cls.from_checkpoint(load(name_or_path, device, revision), precision)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint) -> "Predictor":
+    def from_checkpoint(cls, checkpoint: Checkpoint, precision: str = "float32") -> "Predictor":
         """Wraps what `cefnet.weights.load` returned, BatchNorm folded into the convolutions."""
         device = next(checkpoint.model.parameters()).device
-        model = folded(checkpoint.model)
-        return cls(model, checkpoint.tokenizer, device, checkpoint.source, checkpoint.sha256, checkpoint.words)
+        model, about = folded(checkpoint.model), (checkpoint.source, checkpoint.sha256, checkpoint.words)
+        return cls(model, checkpoint.tokenizer, device, *about, precision=precision)
 
     @torch.inference_mode()
     def encode(self, image: Source, size: int | None = None) -> Photo:
@@ -99,7 +107,8 @@ class Predictor:
         side = replace(self.config, image_size=size).image_size if size is not None else self.config.image_size
         pixels = read_photo(image)
         square = torch.from_numpy(squash(pixels, side)).to(self.device)
-        features = self.model.encode_photo(square.permute(2, 0, 1)[None].float() / 255)
+        with self._lower():
+            features = self.model.encode_photo(square.permute(2, 0, 1)[None].float() / 255)
         self._wait()
         return Photo(features, pixels.shape[0], pixels.shape[1], side, time.perf_counter() - start)
 
@@ -126,7 +135,8 @@ class Predictor:
         start = time.perf_counter()
         tokens = [self.tokenizer.encode(one, self.config.max_tokens) for one in expressions]
         ids, mask = pad(tokens)
-        output = self.model(photo.features, ids.to(self.device), mask.to(self.device), explain=explain)
+        with self._lower():
+            output = self.model(photo.features, ids.to(self.device), mask.to(self.device), explain=explain)
         results = [
             self._result(photo, expression, one, output, n)
             for n, (expression, one) in enumerate(zip(expressions, tokens, strict=True))
@@ -155,6 +165,9 @@ class Predictor:
         presence = self.config.presence_threshold
         size = photo.height, photo.width
         return Result(expression, score, threshold, presence, {}, *size, levels, boundary, tokens, words, places)
+
+    def _lower(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

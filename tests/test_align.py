@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet
 from cefnet.weights import load
-from train import align
 from train.__main__ import main
-from train.align import Pairs, fold, loss, readers
+from train.align import Pairs, fold, loss, readers, with_matching
 from train.data.reader import ReferData
 from train.regions import regions
 
@@ -39,18 +38,17 @@ def test_an_object_looks_like_the_places_that_it_covers(folder: Path, tiny_confi
     model.standardise = lambda images: images  # type: ignore[method-assign]
     (photo,) = [i for i, found in data.annotations_of.items() if len(found) == 4][:1]
     found = regions(model, data, [photo], 64)[photo]
-    assert found.ann_ids == tuple(data.annotations_of[photo]) and found.features.shape == (4, 3 * 3 * 2 + 8)
+    assert found.ann_ids == tuple(data.annotations_of[photo]) and found.features.shape == (4, 3 * 3 + 8)
     for ann_id, features in zip(found.ann_ids, found.features.float(), strict=True):
         x, y, w, h = data.annotations[ann_id].box
-        box = [x / WIDTH, y / HEIGHT, (x + w) / WIDTH, (y + h) / HEIGHT, (x + w / 2) / WIDTH, (y + h / 2) / HEIGHT]
-        torch.testing.assert_close(features[-8:-2], torch.tensor(box), atol=1e-3, rtol=0)
+        centre = torch.tensor([(2 * x + w) / WIDTH - 1, (2 * y + h) / HEIGHT - 1])
+        torch.testing.assert_close(features[-4:-2], centre, atol=0.1, rtol=0)  # to a fifth of a cell
+        assert features[-2:].tolist() == [0.25, 0.25]  # 1/H and 1/W of 4 x 4 cells
         inside = torch.from_numpy(data.photo(photo)[data.mask(ann_id)]).float().mean(0) / 255
         background = torch.tensor(125 / 255)
         for stage in range(3):  # cells on its border hold some background
             seen = features[3 * stage : 3 * stage + 3]
             assert ((seen - inside).abs() < (background - inside).abs() * 0.75 + 0.02).all()
-    whole = torch.from_numpy(data.photo(photo)).float().mean((0, 1)) / 255
-    torch.testing.assert_close(found.features[0, 9:12].float(), whole, atol=0.01, rtol=0)
 
 
 def test_matching_by_hand() -> None:
@@ -64,6 +62,16 @@ def test_matching_by_hand() -> None:
     among_all = (math.log(1 + 2 * math.exp(-2)) + math.log(2 + math.exp(-1)) + math.log(1 + 2 * math.exp(-3))) / 3
     expressions = (math.log(1 + math.exp(-1)) * 2) / 3  # the objects' columns: 2 against 1, 1 against 0
     assert loss(fit, pairs).item() == pytest.approx(among_photo + 0.5 * among_all + 0.5 * expressions, rel=1e-5)
+
+
+def test_matching_changes_nothing_before_it_is_trained(tiny_config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    model = CEFNet(tiny_config).eval()
+    ids, images = torch.tensor([[3, 4, 5], [6, 7, 0]]), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before, after = (one(one.encode_photo(images), ids, ids > 0) for one in (model, with_matching(model)))
+    torch.testing.assert_close(after.mask_logits, before.mask_logits)
+    assert before.fit is None and after.fit is not None and after.fit.shape == (2, 1, 4, 4)
 
 
 class Through(nn.Module):
@@ -110,16 +118,18 @@ def test_every_layer_that_reads_the_sentence_is_known(tiny_config: ModelConfig, 
 
 
 def test_the_command(
-    folder: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    folder: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(align, "load_imagenet", lambda model: None)  # random weights tell colours apart as well
     out = tmp_path / "aligned"
-    words = ["--data", str(folder), "--out", str(out), "--steps", "40", "--photos", "6"]
+    words = ["--data", str(folder), "--out", str(out), "--steps", "300", "--photos", "6"]
     assert main(["align", str(tiny_checkpoint), *words]) == 0
     right = float(capsys.readouterr().out.rpartition(" ")[2])
     assert 0.5 < right <= 1  # of two to four objects, half a minute's learning
     old, new = load(tiny_checkpoint, "cpu").model.text, load(out, "cpu").model.text
+    assert load(out, "cpu").config.matching and not load(tiny_checkpoint, "cpu").config.matching
     assert torch.equal(old.embedding.weight, new.embedding.weight)  # Eq. 2 reads them too
     assert not torch.equal(old.gru.weight_ih_l0, new.gru.weight_ih_l0)
+    matching = load(out, "cpu").model.matching
+    assert matching is not None and matching.lean_on[0].weight.flatten().tolist() == [0, 2]
     assert main(["align", str(tiny_checkpoint), "--split", "nowhere", *words]) == 2
     assert "nowhere" in capsys.readouterr().err

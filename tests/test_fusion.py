@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from cefnet.config import ModelConfig
-from cefnet.fusion import Fusion, coordinates
+from cefnet.coordinates import coordinates
+from cefnet.fusion import Fusion
 
 L2 = ModelConfig(width=12, word_width=6, text_width=8, attention="acm")
 BATCH = replace(L2, normalisation="batch")

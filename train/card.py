@@ -8,7 +8,8 @@ from typing import Any
 from cefnet.config import PRESETS, ModelConfig
 
 TEMPLATE = Path(__file__).with_name("card.md")
-DEPARTURES = ("dilated", "decoder_stride", "normalisation", "gated", "residual", "presence")
+LOSSES = ("dice", "presence", "classes", "rivals", "alignment")
+DEPARTURES = ("dilated", "decoder_stride", "normalisation", "gated", "residual", "matching", "presence")
 Numbers = dict[str, Any]
 
 
@@ -48,6 +49,7 @@ def model_card(
         groups=_group("kind", model["by_kind"]) + "\n\n" + _group("words", model["by_length"]),
         training=_training(recipe, start),
         departures=_departures(config),
+        losses=_losses(recipe["losses"]),
         presence_threshold=config.presence_threshold,
         mask_threshold=config.mask_threshold,
     )
@@ -91,6 +93,12 @@ def _departures(config: ModelConfig) -> str:
     paper = PRESETS[f"paper-{config.attention}"]
     changed = [k for k in DEPARTURES if getattr(config, k) != getattr(paper, k)]
     return ", ".join(f"`{k}={getattr(config, k)}`" for k in changed)
+
+
+def _losses(weights: Numbers) -> str:
+    """The terms that the paper hasn't, in words; runs before a term existed don't name it."""
+    used = ", ".join(f"`{name}`" for name in LOSSES if weights.get(name))
+    return f"losses of `train/losses.py` beside the paper's: {used or 'none'}"
 
 
 def _number(value: float | None) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cefnet.model import CEFNet
+from cefnet.precision import has_bfloat16
 from train.data.batch import Batch
 from train.losses import Objective, count
 
@@ -38,5 +39,4 @@ def precision(device: torch.device) -> AbstractContextManager:
     """bf16 where the device computes in it, else fp32."""
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.autocast("cpu", torch.bfloat16, enabled=fast)
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())

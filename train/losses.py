@@ -30,8 +30,8 @@ class LossWeights:
         classes: of the dense category prediction from D_5 (departure, training only).
         rivals: of "which of the photo's objects" (`rival_loss`) at SM_1..SM_4, in the proportions of `mask`
             (departure).
-        alignment: of a mask predicted from each M_i of Eq. 1 by one linear layer: cross entropy of its places, and
-            `rival_loss` (departure, training only).
+        alignment: of masks predicted from each M_i of Eq. 1 by one linear layer and, in models that have it, of the fit
+            of `Matching`: cross entropy of their places, and `rival_loss` (departure, training only).
     """
 
     mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -167,7 +167,7 @@ class Objective(nn.Module):
         if w.rivals and objects is not None:
             terms["rivals"] = sum_weighted(w.mask, [rival_loss(a, t, objects) for a, t in pairs])
         if w.alignment and objects is not None:
-            terms["alignment"] = self._alignment(output.multimodal, target, objects)
+            terms["alignment"] = self._alignment(output, target, objects)
         if shares is not None:
             terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
         factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body, "presence": w.presence,
@@ -175,8 +175,9 @@ class Objective(nn.Module):
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {"total": total, **terms}
 
-    def _alignment(self, multimodal: tuple[Tensor, ...], target: Tensor, objects: Tensor) -> Tensor:
-        logits = tuple(matcher(m).float() for matcher, m in zip(self.matchers, multimodal, strict=True))
+    def _alignment(self, output: Output, target: Tensor, objects: Tensor) -> Tensor:
+        logits = tuple(matcher(m).float() for matcher, m in zip(self.matchers, output.multimodal, strict=True))
+        logits += () if output.fit is None else (output.fit.float(),)
         levels = level_targets(target, logits)
         chosen = [rival_loss(a, t, objects) for a, t in zip(logits, levels, strict=True)]
         return mean_bce(logits, levels) + torch.stack(chosen).mean()
