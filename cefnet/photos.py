@@ -117,10 +117,7 @@ def _pixels(
             raise ValueError(f"{name} holds numbers outside 0..65535; save it with 8 or 16 bits.")
         return numbers.astype(np.uint16)
     if image.mode != "CMYK" or to_srgb is None:
-        try:
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        except ValueError as error:
-            raise ValueError(f"{name} holds {image.mode} colours; save it as RGB.") from error
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return np.asarray(image if to_srgb is None else to_srgb(image))
 
 
