@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint torture chromium
+.PHONY: demo test lint load audit lock torture chromium
 
 demo: $(VENV)/runtime-installed
 	$(BIN)/python app.py
@@ -20,6 +20,25 @@ lint: $(VENV)/dev-installed
 # Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.
 torture: $(VENV)/dev-installed
 	$(BIN)/python tools/torture.py $(ARGS)
+
+# 50 clients for 3 minutes; ARGS="--clients 8 --seconds 20" for less.
+load: $(VENV)/runtime-installed
+	$(BIN)/python tools/load.py $(ARGS)
+
+# Known vulnerabilities of what requirements.lock names; exit status 3 where advisories can't be reached.
+audit: $(VENV)/audit/installed
+	$(BIN)/python tools/audit.py --pip-audit $(VENV)/audit/bin/pip-audit $(ARGS)
+
+# After a change of requirements.txt.
+lock: $(VENV)/audit/installed
+	{ head -2 requirements.lock; $(VENV)/audit/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-header \
+		--python-version 3.12 --python-platform x86_64-manylinux_2_28 requirements.txt; } > $(VENV)/audit/lock
+	mv $(VENV)/audit/lock requirements.lock
+
+$(VENV)/audit/installed: | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit==2.10.1 uv==0.13.9
+	touch $@
 
 $(VENV)/runtime-installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements.txt
