@@ -34,7 +34,8 @@ class PlainVanillaCoAttention(VanillaCoAttention):
 class PlainFusion(Fusion):
     """Eq. 1 as it is written, for models without a gate: one matrix times E, h_T and s of every place."""
 
-    def multimodal(self, e: Tensor, sentence: Tensor) -> Tensor:
+    def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
+        assert fit is None  # `plain` takes models of the paper only
         e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
         n, _, height, width = e.shape
         tiled = sentence[:, :, None, None].expand(-1, -1, height, width)
@@ -49,9 +50,9 @@ def plain(model: CEFNet) -> CEFNet:
         model: Of the `paper-*` or `authors-*` configs, in evaluation mode.
 
     Raises:
-        ValueError: If the model departs from Eq. 1 (`gated`) or isn't normalised as the authors' code does it.
+        ValueError: If the model departs from Eq. 1, or isn't normalised as in the authors' code.
     """
-    if model.config.gated or model.config.normalisation != "l2":
+    if model.config.gated or model.config.matching or model.config.normalisation != "l2":
         raise ValueError("only the paper-* and authors-* models have a plain implementation")
     result = copy.deepcopy(model)
     for fusion in result.fusions.values():
