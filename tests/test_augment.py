@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from train.data import augment
@@ -79,6 +79,13 @@ def test_windows_lie_inside_and_keep_boxes(photo, smallest: float, seed: int) ->
     for x, y, w, h in boxes:
         assert window.x0 <= x and x + w <= window.x1 + 1e-6
         assert window.y0 <= y and y + h <= window.y1 + 1e-6
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e7, 1e7)] * 4), max_size=3), st.floats(0.01, 1.0), st.integers(0, 999))
+@example([(-3.5, 2.0, 10.0, 10.0)], 0.5, 0)  # labelling tools let boxes begin outside
+def test_windows_lie_inside_whatever_the_boxes(boxes: list[tuple[float, ...]], smallest: float, seed: int) -> None:
+    window = augment.draw_window(40, 30, boxes, smallest, np.random.default_rng(seed))  # type: ignore[arg-type]
+    assert 0 <= window.x0 < window.x1 <= 40 and 0 <= window.y0 < window.y1 <= 30
 
 
 def test_cut_is_the_rectangle() -> None:

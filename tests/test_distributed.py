@@ -14,6 +14,7 @@ import torch
 from gloo import gradients, work
 from photoref_fixture import make_photoref
 from torch.multiprocessing import spawn
+from torch.utils.data import DataLoader, Dataset
 
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER
@@ -111,6 +112,22 @@ def test_deaths_in_plain_words() -> None:
             raise RuntimeError(error)
     with pytest.raises(RuntimeError, match="shapes"), plain_words("do this"):
         raise RuntimeError("shapes differ")
+
+
+class Failing(Dataset):
+    """Data that is not there any more."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, i: int) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "photos-00.tar")
+
+
+def test_what_fails_in_a_reader_of_data_is_told_in_its_own_words() -> None:
+    with pytest.raises(ValueError) as told, plain_words("do this"):
+        next(iter(DataLoader(Failing(), batch_size=None, num_workers=1)))
+    assert str(told.value) == "FileNotFoundError: [Errno 2] No such file or directory: 'photos-00.tar'; do this"
 
 
 def test_a_killed_process_ends_the_job_and_another_number_of_them_resumes(data: Path, tmp_path: Path) -> None:

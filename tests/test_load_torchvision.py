@@ -122,3 +122,20 @@ def test_a_foreign_or_missing_torchvision_file_is_refused(tmp_path: Path) -> Non
         load_torchvision(encoder, tmp_path / "nothing.pth")
     with pytest.raises(ValueError, match="neither a file nor a Hub id"):
         load_torchvision(encoder, "resnet18.pth")
+
+
+class Trap:
+    """Pickles to a call."""
+
+    def __reduce__(self) -> tuple:
+        return print, ("called",)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", {"conv1.weight": Trap()}, [1, 2], {"conv1.weight": "text"}])
+def test_files_from_anybody_are_refused(content: object, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for suffix in ("pth", "safetensors") if isinstance(content, bytes) else ("pth",):
+        path = tmp_path / f"weights.{suffix}"
+        path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+        with pytest.raises(ValueError, match=rf"weights.{suffix} (is no file of tensors|holds something else)"):
+            load_torchvision(build_encoder("resnet101"), path)
+    assert capsys.readouterr().out == ""

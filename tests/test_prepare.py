@@ -290,6 +290,13 @@ def _change(folder: Path, change) -> None:
     path.write_bytes(python2_pickle(records, 2))
 
 
+def _annotate(folder: Path, **changes: object) -> None:
+    path = folder / "refcoco" / "instances.json"
+    table = json.loads(path.read_text())
+    table["annotations"][0].update(changes)
+    path.write_text(json.dumps(table))
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -312,6 +319,9 @@ def _change(folder: Path, change) -> None:
             r"ref 1: .*text expected, not list",
         ),
         (lambda r: _change(r, lambda refs: refs.insert(0, "ref")), r"ref 0: not as it should be"),
+        (lambda r: _change(r, lambda refs: refs[0].update(ref_id=float("inf"))), r"ref 0: not as it should be"),
+        (lambda r: _annotate(r, segmentation=[{"size": [9, 9], "counts": "o"}]), r"annotation .* damaged"),
+        (lambda r: _annotate(r, bbox=None), r"annotation .*: not as it should be"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

@@ -218,3 +218,30 @@ def test_glove_starts_whole_words_alone(tokenizer, tmp_path):
     assert is_known.nonzero().flatten().tolist() == [dog]  # a piece "s" inside words is not the word "s"
     assert start.shape == (tokenizer.size, 100) and start.dtype == torch.float32
     assert start[dog].tolist() == list(range(100)) and not start[~is_known].any()
+
+
+@pytest.mark.parametrize(
+    ("words", "vectors", "said"),
+    [
+        (["dog"], np.zeros((2, 4)), r"shapes \(1,\) and \(2, 4\)"),
+        (["dog"], np.array([[{}]]), "Object arrays"),  # numpy would unpickle these
+        (["dog"], np.array([["x"]]), "could not convert"),
+        (None, None, "not a zip file"),
+        (["dog"], np.zeros((1, 10**6)), "unpacked it has more than 1,000,000 bytes"),
+    ],
+)
+def test_word_vectors_from_anybody(words, vectors, said, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.tokenizer.MOST_VECTORS", 10**6)
+    path = tmp_path / "glove.npz"
+    if words is None:
+        path.write_bytes(b"something else")
+    else:
+        np.savez_compressed(path, words=np.array(words), vectors=vectors)
+    with pytest.raises(ValueError, match=rf"glove.npz is no .npz of `words` and `vectors`: .*{said}"):
+        glove_embeddings(tokenizer, path)
+
+
+def test_photos_without_a_split_have_no_training_captions(tmp_path):
+    (tmp_path / "captions.json").write_text(json.dumps([{"image_id": 1, "caption": "A dog ."}]))
+    (tmp_path / "instances.json").write_text(json.dumps({"images": [{"id": 1}]}))
+    assert train_captions(tmp_path) == []

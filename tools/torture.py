@@ -21,14 +21,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cefnet.weights import MODEL, load  # noqa: E402
 from tools.trial import EVERY, PATIENCE, Bench, Lost, check  # noqa: E402
-from train.checkpoint import CHECKPOINT, load_checkpoint  # noqa: E402
+from train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint  # noqa: E402
 from train.data.reader import ReferData  # noqa: E402
+from train.data.samples import Sampler  # noqa: E402
+from train.data.shards import Place  # noqa: E402
+from train.recipes import find  # noqa: E402
 
 PART = f".{CHECKPOINT}.part"
 # `python -m train`, killed so many seconds after it opens a file of that name.
@@ -52,31 +58,40 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def moments(count: int) -> list[str | None]:
-    """When to kill: every other time at any moment (None), else soon after a file of that name is opened."""
-    first = [".tokenizer.model.part", ".recipe.json.part", PART, f".{MODEL}.part"]
-    return [None if turn % 2 else first.pop(0) if first else PART for turn in range(count)]
+def moments() -> Iterator[str | None]:
+    """When to kill: soon after a file of that name is opened, or every other time at any moment (None)."""
+    yield from (".tokenizer.model.part", ".recipe.json.part", None, f".{MODEL}.part")
+    while True:
+        yield from (None, PART)
 
 
-def kills(bench: Bench, when: Sequence[str | None]) -> str:
-    """kill -9 at these moments of one run."""
-    bench.undisturbed()
-    out, step, inside, killed = bench.folder / "kills", 0, 0, 0
-    for turn, name in enumerate(when, 1):
-        wrapper = ("-m", "train") if name is None else ("-c", DYING, name, str(bench.chance.uniform(0, 0.1)))
+def kills(bench: Bench, count: int, when: Iterator[str | None]) -> str:
+    """kill -9 of one run, so many times."""
+    wanted, out = load_checkpoint(bench.undisturbed()), bench.folder / "kills"
+    began = time.monotonic()
+    save_checkpoint(bench.folder, wanted)
+    writing = time.monotonic() - began
+    step, inside, killed = 0, 0, 0
+    for name in islice(when, 3 * count):  # a run may end before it is killed
+        wrapper = ("-m", "train") if name is None else ("-c", DYING, name, str(bench.chance.uniform(0, writing)))
         process = bench.start(out, wrapper=wrapper)
         with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=PATIENCE if name else bench.chance.uniform(0.3, 1.0) * bench.seconds)
+            process.communicate(timeout=PATIENCE if name else bench.chance.uniform(0.2, 0.8) * bench.seconds)
         process.kill()
-        killed += bench.end(process)[0] == -signal.SIGKILL
+        status, said = bench.end(process)
+        check(status in (0, -signal.SIGKILL), f"after {killed} kills it ended with status {status}: {said}")
+        killed += status == -signal.SIGKILL
         inside += (out / PART).is_file()
         if (out / CHECKPOINT).is_file():
             now = load_checkpoint(out)["step"]
-            check(now >= step, f"after kill {turn} the checkpoint is of step {now}, before it was of {step}")
+            check(now >= step, f"after {killed} kills the checkpoint is of step {now}, before it was of {step}")
             step = now
         if (out / MODEL).is_file():
             load(out, "cpu")
+        if killed == count:
+            break
     bench.finish(out)
+    check(killed == count, f"only {killed} of {count} kills came before the run's end: give it more --steps")
     return f"{killed} kills, {inside} of them inside the writing of a checkpoint"
 
 
@@ -166,15 +181,21 @@ def clock(bench: Bench) -> str:
     return "not noticed"
 
 
+def overwrite(place: Place, content: bytes) -> None:
+    """Other bytes for a photo in its shard."""
+    with Path(place.url).open("r+b") as shard:
+        shard.seek(place.offset)
+        shard.write(content)
+
+
 def photos(bench: Bench) -> str:
     """A photo is damaged in its shard; a killed run then equals an undisturbed one on the same photos."""
     whole, out = bench.folder / "damaged", bench.folder / "photos"
-    place = next(iter(ReferData.open(bench.data).files.values()))
-    with Path(place.url).open("r+b") as shard:
-        shard.seek(place.offset)
-        kept = shard.read(place.size)
-        shard.seek(place.offset)
-        shard.write(bytes(place.size))
+    data, recipe = ReferData.open(bench.data), find("smoke")
+    drawn = Sampler(data, recipe.data, "train").photos(np.random.default_rng((recipe.seed, EVERY + 1)))
+    place = data.files[data.images[drawn[0]].file_name]
+    kept = place.read()
+    overwrite(place, bytes(place.size))
     status, said = bench.run(whole)
     check(status == 0, f"status {status}: {said}")
     process = bench.start(out)
@@ -183,10 +204,9 @@ def photos(bench: Bench) -> str:
     bench.end(process)
     bench.finish(out, whole)
     found = load_checkpoint(out)["damaged"]
-    with Path(place.url).open("r+b") as shard:
-        shard.seek(place.offset)
-        shard.write(kept)
-    return f"{len(found)} photos were replaced by others, in both alike"
+    check(len(found) == 1, f"one photo is damaged, but found were {found}")
+    overwrite(place, kept)
+    return f"named, and replaced by another, in both alike: {found[0]}"
 
 
 def shard(bench: Bench) -> str:
@@ -224,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     parser.add_argument("--only", nargs="+", choices=["kills", *FAULTS], help="faults (default: all)")
     args = parser.parse_args(argv)
-    faults = {"kills": lambda bench: kills(bench, moments(args.kills)), **FAULTS}
+    faults = {"kills": lambda bench: kills(bench, args.kills, moments()), **FAULTS}
     lost = 0
     print("| fault | what happened | seconds |\n|:--|:--|--:|")
     with tempfile.TemporaryDirectory() as folder:

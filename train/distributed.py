@@ -157,5 +157,5 @@ def plain_words(advice: str) -> Iterator[None]:
     except (ValueError, OSError) as error:
         text = str(error)
         if text.startswith("Caught ") and "DataLoader worker" in text:  # torch gives the other process's whole trace
-            raise ValueError(text.strip().splitlines()[-1]) from error
+            raise ValueError(f"{text.strip().splitlines()[-1]}; {advice}") from error
         raise
