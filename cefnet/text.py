@@ -76,7 +76,8 @@ class Tokenizer:
             truncate: Drop what is beyond the limits instead of refusing it.
 
         Raises:
-            ValueError: If there is nothing to read, or (unless `truncate`) more than the limits.
+            ValueError: If there is nothing to read, or (unless `truncate`) half of a surrogate pair, or more than the
+                limits.
         """
         if len(expression) > MAX_CHARACTERS and not truncate:
             raise ValueError(
@@ -95,6 +96,11 @@ class Tokenizer:
         if not ids:
             raise ValueError(
                 "There is nothing to read in the expression; type a few words, such as 'dog on the left'."
+            )
+        if not truncate and (halves := [c for c in expression if "\ud800" <= c <= "\udfff"]):
+            raise ValueError(  # no JSON, file or page can hold it, so that no answer could be given
+                f"There is nothing to read in a half character (U+{ord(halves[0]):04X}) of the expression;"
+                " type it again."
             )
         if len(ids) > max_tokens:
             if not truncate:
