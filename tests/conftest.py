@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from app_fixture import app, app_service, browser, visit  # noqa: F401
+from hypothesis import settings
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import save
 from train.tokenizer import count_words, train_tokenizer
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no fault of an example
+settings.load_profile("patient")
 
 COLOURS = ("red", "blue", "green", "black", "white", "brown")
 THINGS = ("dog", "cat", "man", "woman", "car", "chair", "horse", "skateboarder")
