@@ -50,11 +50,11 @@ def test_what_is_saved_is_loaded(tiny_config, tiny_tokenizer, tmp_path):
 
 def test_floats_are_fp16_on_disk_unless_they_do_not_fit(tiny_config, tiny_tokenizer, tmp_path):
     model = CEFNet(tiny_config)
-    model.presence.bias.data.fill_(1e6)
+    model.presence.out.bias.data.fill_(1e6)
     save(tmp_path, model, tiny_tokenizer, {}, "")
     tensors = load_file(tmp_path / "model.safetensors")
     wide = [name for name, tensor in tensors.items() if tensor.dtype == torch.float32]
-    assert wide == ["presence.bias"] and load(tmp_path).model.presence.bias.item() == 1e6
+    assert wide == ["presence.out.bias"] and load(tmp_path).model.presence.out.bias.item() == 1e6
 
 
 def test_saving_again_replaces_the_files_and_keeps_others(folder, tiny_config, tiny_tokenizer):
@@ -67,8 +67,8 @@ def test_saving_again_replaces_the_files_and_keeps_others(folder, tiny_config, t
 
 def test_useless_weights_are_not_saved(tiny_config, tiny_tokenizer, tmp_path):
     model = CEFNet(tiny_config)
-    model.presence.bias.data.fill_(float("nan"))
-    with pytest.raises(ValueError, match=r"presence\.bias .* not finite"):
+    model.presence.out.bias.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"presence\.out\.bias .* not finite"):
         save(tmp_path / "new", model, tiny_tokenizer, {}, "")
     other = CEFNet(tiny_config.with_values({"vocabulary": 7}))
     with pytest.raises(ValueError, match="pieces, the model 7"):
