@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app import strings
-from app.errors import plain, readable
+from app.errors import plain
 from app.fetch import bounded
+from app.fields import unopened
 from app.service import Answer, Picture, Service, Session, picture_from
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
@@ -53,8 +54,7 @@ def layout() -> Asking:
         buttons=["fullscreen"],
         elem_id="photo",
     )
-    photo.preprocess = readable(photo.preprocess)  # type: ignore[method-assign]  # a subclass makes Gradio write stubs
-    bounded(photo)
+    bounded(unopened(photo))
     with gr.Row(elem_id="ask"):
         expression = gr.Textbox(
             label=strings.EXPRESSION, info=strings.EXPRESSION_INFO, placeholder=strings.EXPRESSION_EXAMPLE,

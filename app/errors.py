@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def plain(message: str) -> gr.Error:
     """An error that is shown as it is (Gradio renders HTML, and `message` may quote what somebody typed)."""
-    return gr.Error(escape(message), print_exception=False)
+    return gr.Error(escape(message, quote=False), print_exception=False)
 
 
 def plainly(action: Callable) -> Callable:
@@ -32,18 +32,5 @@ def plainly(action: Callable) -> Callable:
         except Exception:
             log.exception("%s failed", action.__name__)
             raise plain("Something went wrong on the server; the details are in its log.") from None
-
-    return wrapper
-
-
-def readable(preprocess: Callable) -> Callable:
-    """Gradio's reading of an upload, with a plain message in place of its own, which names a path."""
-
-    def wrapper(payload: Any) -> Any:
-        try:
-            return preprocess(payload)
-        except Exception as error:  # Pillow raises almost anything on what is no picture
-            log.info("unreadable upload: %s", error)
-            raise plain("This file is not a photo that can be read: use JPEG, PNG or WebP.") from None
 
     return wrapper

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import ImageData
 
 from app import strings
-from app.errors import plain, readable
+from app.errors import plain
 from app.fetch import bounded
 
 
 def photo() -> gr.Image:
     """A photo as a file, which `picture_from` reads."""
     component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
-    component.preprocess = readable(component.preprocess)  # type: ignore[method-assign]
-    return bounded(component)
+    return bounded(unopened(component))
+
+
+def unopened(component: gr.Image) -> gr.Image:
+    """`component`, which hands on the file that was uploaded as it is.
+
+    Gradio has Pillow look into it first (with neither limits nor errors for people: minutes for some small files), and
+    decodes what comes as a `data:` URL.
+    """
+    component.preprocess = file_of  # type: ignore[method-assign]  # a subclass makes Gradio write stubs
+    return component
+
+
+def file_of(payload: ImageData | None) -> str | None:
+    """The path of an upload.
+
+    Raises:
+        gr.Error: It has none, or is called a drawing, whatever it is: Gradio would show it as one.
+    """
+    if payload is None:
+        return None
+    if not payload.path:
+        raise plain(strings.API_NO_FILE)
+    if Path(payload.path).suffix.lower() == ".svg":
+        raise plain(strings.DRAWING)
+    return payload.path
 
 
 def choice(name: str, label: str, choices: list[str], default: int) -> gr.Dropdown:

@@ -28,6 +28,7 @@ TOO_SLOW = "Following your typing is off: an answer takes {seconds:.1f} s here."
 MORE = "Also in this photo"
 ASK_NOW = "Now say what to look for."
 NO_PHOTO = "Add a photo first, or take one of the examples."
+DRAWING = "This is a drawing (SVG), not a photo; use JPEG, PNG or WebP."
 NO_EXPRESSION = "Say what to look for, for example: dog on the left."
 
 # masks
@@ -168,6 +169,7 @@ API_OUTSIDE = "y={y:g}, x={x:g} is outside the photo, which is {height} high and
 API_URL = """The photo cannot be fetched from this address, which must be public and give at most {size} MB within
 {seconds:g} s. Upload the file instead."""
 API_NO_PHOTO = "photo is missing: send a file or a URL."
+API_NO_FILE = "photo has no path: upload the file first (see the API page), or send its http(s) URL as the path."
 API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog on the left."
 API_CHOICE = "{name} must be one of: {choices}."
 API_NUMBER = "{name} must be a number{limits}."

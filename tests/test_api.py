@@ -5,6 +5,8 @@ import base64
 import importlib.util
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import bad_photos
 import gradio as gr
 import httpx
 import numpy as np
@@ -162,6 +165,52 @@ def test_what_is_no_photo_is_refused_without_a_path(app: SimpleNamespace, tmp_pa
     with pytest.raises(AppError) as caught:
         app.client.predict(handle_file(file), "dog", api_name="/segment")
     assert "photo" in str(caught.value) and "/" not in str(caught.value)
+
+
+BAD = {case.name: case for case in bad_photos.cases()}
+
+
+@pytest.mark.parametrize("name", "comment.gif segments.jpg bomb-13000.png drawing.svg photo.heic nan.tif".split())
+def test_bad_photos_are_refused_plainly_and_soon(app: SimpleNamespace, tmp_path: Path, name: str) -> None:
+    """Gradio's own look into an upload took three minutes for the first."""
+    file, start = tmp_path / name, time.monotonic()
+    file.write_bytes(BAD[name].make())
+    with pytest.raises(AppError, match=BAD[name].says):
+        app.client.predict(handle_file(file), "dog", api_name="/segment")
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("name", ["exif-5.jpg", "exif-8.avif", "1-high-5000-wide.png", "16-bit-grey.png", "cmyk.jpg"])
+def test_masks_lie_as_people_see_the_photo(app: SimpleNamespace, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(BAD[name].make())
+    answer, mask, _ = app.client.predict(handle_file(file), "dog", api_name="/segment")
+    assert BAD[name].photo is not None and tuple(answer["mask"]["size"]) == BAD[name].photo.shape[:2]
+    assert read_png(mask).shape == BAD[name].photo.shape[:2]
+
+
+def test_a_photo_that_is_called_a_drawing_is_refused(app: SimpleNamespace, photo: Path, tmp_path: Path) -> None:
+    """Gradio would show it as one, and fail."""
+    shutil.copy(photo, tmp_path / "photo.SVG")
+    with pytest.raises(AppError, match="SVG"):
+        app.client.predict(handle_file(tmp_path / "photo.SVG"), "dog", api_name="/segment")
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ('{"photo": {"url": "data:image/png;base64,iVBORw0KGgo="}, "expression": "dog"}', strings.API_NO_FILE),
+        ('{"photo": PHOTO, "expression": "dog \\ud83d"}', "half character"),
+    ],
+)
+def test_what_only_raw_json_can_ask(app: SimpleNamespace, photo: Path, question: str, said: str) -> None:
+    """A `data:` URL, which Gradio would decode whatever its size, and half of a surrogate pair."""
+    (path,) = httpx.post(f"{app.url}/upload", files={"files": photo.read_bytes()}).json()
+    file = json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})
+    body, kind = question.replace("PHOTO", file), {"Content-Type": "application/json"}
+    told = httpx.post(f"{app.url}/call/v2/segment", content=body, headers=kind).json()
+    answer = httpx.get(f"{app.url}/call/segment/{told['event_id']}", timeout=90).text
+    assert "event: error" in answer and said in answer
 
 
 def test_files_of_the_server_cannot_be_asked_for(app: SimpleNamespace) -> None:

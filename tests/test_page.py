@@ -11,7 +11,7 @@ from app_fixture import NAMES, noise
 from PIL import Image
 
 from app import gallery, masks, views
-from app.errors import plainly, readable
+from app.errors import plainly
 from app.page import focus
 from app.service import Answer, Service, Session, picture_from
 from cefnet.render import PALETTE
@@ -154,8 +154,6 @@ def test_errors_are_plain_and_keep_paths_to_themselves(error: Exception, shown: 
     with pytest.raises(gr.Error) as caught:
         plainly(fail)(1)
     assert shown in caught.value.message and "secret" not in caught.value.message
-    with pytest.raises(gr.Error, match="not a photo"):
-        readable(fail)(1)
 
 
 def test_the_pages_english_is_in_one_place() -> None:
