@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint load audit lock torture chromium
+.PHONY: demo test lint load audit lock torture fuzz chromium
 
 demo: $(VENV)/runtime-installed
 	$(BIN)/python app.py
@@ -20,6 +20,9 @@ lint: $(VENV)/dev-installed
 # Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.
 torture: $(VENV)/dev-installed
 	$(BIN)/python tools/torture.py $(ARGS)
+
+fuzz: $(VENV)/dev-installed
+	$(BIN)/python tools/fuzz.py $(ARGS)
 
 # 50 clients for 3 minutes; ARGS="--clients 8 --seconds 20" for less.
 load: $(VENV)/runtime-installed
