@@ -143,6 +143,9 @@ def test_a_doubling_structure_is_read_without_unfolding_it(tmp_path: Path) -> No
         b"Na.",
         b"\x80\x09N.",
         b"0.",
+        b"G",
+        b"\x80\x04\x95",
+        b"]q\x00(}q\x01(X",
     ],
 )
 def test_damage_is_said(tmp_path: Path, content: bytes) -> None:

@@ -18,7 +18,6 @@ import multiprocessing
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -72,7 +71,7 @@ def work(name: str, seconds: float, number: int, folder: Path, out: Path) -> Non
         try:
             batch(target, told, number, folder, start + seconds)
         except Exception as error:
-            told.failures.append(f"{keep(name, number, folder, out)}: {last_line(error)}")
+            told.failures.append(f"{keep(name, number, folder, out)}: {type(error).__name__}: {str(error)[:200]}")
         number += 1
         told.seconds = time.monotonic() - start
         (folder / "told.json").write_text(json.dumps(asdict(told)))
@@ -102,10 +101,6 @@ def batch(target: Target, told: Told, number: int, folder: Path, end: float) -> 
     attempt()
 
 
-def last_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1][:300]
-
-
 def keep(name: str, number: int, folder: Path, out: Path) -> Path:
     """Keeps the input that was last tried."""
     out.mkdir(parents=True, exist_ok=True)
@@ -118,7 +113,9 @@ def run(name: str, seconds: float, number: int, out: Path) -> Told:
     """One target in a process of its own."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        process = multiprocessing.get_context("spawn").Process(target=work, args=(name, seconds, number, folder, out))
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tools.targets"])  # seconds of imports, once
+        process = context.Process(target=work, args=(name, seconds, number, folder, out))
         process.start()
         process.join(seconds + PATIENCE)
         hangs = process.exitcode is None
