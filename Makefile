@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fuzz load audit lock torture fuzz chromium
+.PHONY: demo test lint fuzz load audit lock torture chromium
 
 demo: $(VENV)/runtime-installed
 	$(BIN)/python app.py
@@ -16,10 +16,6 @@ test: $(VENV)/dev-installed chromium
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-
-# Ten minutes of inputs that nobody meant; ARGS="--seconds 60 --only photo" for less.
-fuzz: $(VENV)/dev-installed
-	$(BIN)/python tools/fuzz.py $(ARGS)
 
 # Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.
 torture: $(VENV)/dev-installed
