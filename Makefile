@@ -21,6 +21,7 @@ lint: $(VENV)/dev-installed
 torture: $(VENV)/dev-installed
 	$(BIN)/python tools/torture.py $(ARGS)
 
+# Ten minutes of inputs that nobody meant; ARGS="--seconds 60 --only photo" for less.
 fuzz: $(VENV)/dev-installed
 	$(BIN)/python tools/fuzz.py $(ARGS)
 
