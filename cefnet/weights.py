@@ -12,13 +12,24 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from cefnet.config import ModelConfig
-from cefnet.contents import CARD, CONFIG, MODEL, TOKENIZER, WORDS, check_revision, parse_tensors, parse_words, read
+from cefnet.contents import (
+    CARD,
+    CONFIG,
+    MODEL,
+    MOST,
+    TOKENIZER,
+    WORDS,
+    check_revision,
+    parse_tensors,
+    parse_words,
+    read,
+)
 from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
-FILES = (MODEL, CONFIG, TOKENIZER, WORDS)  # what a model needs; a card is for people
+FILES = tuple(MOST)  # what a model needs; a card is for people
 MANIFEST = "manifest.json"  # SHA-256 of every shipped file
 
 

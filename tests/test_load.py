@@ -17,7 +17,7 @@ ANSWER = {"expression": "dog", "present": True, "score": 0.5, "mask": {"size": [
 
 def test_many_clients_at_once(tiny_checkpoint: Path) -> None:
     report = run({"tiny": str(tiny_checkpoint)}, clients=32, seconds=5)
-    assert report.wrong == [] and report.recovered and report.answers >= 32
+    assert report.wrong == [] and report.recovered and report.answers >= 8
     assert report.memory[2] - report.memory[1] <= GROWTH
     assert report.busy > 0  # 32 ask at once, 24 may wait
     assert report.raised + report.refused + report.quits > 0

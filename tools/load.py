@@ -31,6 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.caller import Caller, Question, photo  # noqa: E402
+from tools.process import kilobytes  # noqa: E402
 
 RAISES = "the model call that raises"
 EXPRESSIONS = ("dog on the left", "man in the straw hat", "red car", "the largest thing", "something blue")
@@ -167,8 +168,7 @@ def client(
 
 def memory(pid: int) -> float:
     """MB of a process (Linux)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
+    return kilobytes("VmRSS", pid) / 1000
 
 
 def run(models: dict[str, str], clients: int, seconds: float, seed: int = 0) -> Report:

@@ -152,18 +152,18 @@ def small_disk(folder: Path) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def read_only(bench: Bench) -> str:
-    """The run's folder becomes read-only between two parts of the run."""
-    out = bench.folder / "read-only"
+def between(bench: Bench, fault: Callable[[Bench, Path], str]) -> str:
+    """Does something between two parts of a run, after which it goes on."""
+    out = bench.folder / fault.__name__
     status, said = bench.run(out, "--stop", str(EVERY))
     check(status == 0, said)
-    result = refused_folder(bench, out)
+    result = fault(bench, out)
     bench.finish(out)
     return result
 
 
 def refused_folder(bench: Bench, out: Path) -> str:
-    """What a run says whose folder can't be written to."""
+    """What a run says whose folder has become read-only."""
     plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")  # root may write anywhere; it lays that down
     out.chmod(0o500)
     status, said = bench.run(out, prefix=plain if os.getuid() == 0 else ())
@@ -209,18 +209,8 @@ def photos(bench: Bench) -> str:
     return f"named, and replaced by another, in both alike: {found[0]}"
 
 
-def shard(bench: Bench) -> str:
-    """A shard is cut off between two parts of a run; with the shard back it goes on."""
-    out = bench.folder / "shard"
-    status, said = bench.run(out, "--stop", str(EVERY))
-    check(status == 0, said)
-    result = refused_shard(bench, out)
-    bench.finish(out)
-    return result
-
-
 def refused_shard(bench: Bench, out: Path) -> str:
-    """What a run says of half a shard."""
+    """What a run says of half a shard, which is whole again afterwards."""
     path = sorted(bench.data.glob("*.tar"))[-1]
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -231,8 +221,8 @@ def refused_shard(bench: Bench, out: Path) -> str:
 
 
 FAULTS: dict[str, Callable[[Bench], str]] = {
-    "sigterm": sigterm, "reader": reader, "full-disk": full_disk, "read-only": read_only, "clock": clock,
-    "photos": photos, "shard": shard,
+    "sigterm": sigterm, "reader": reader, "full-disk": full_disk, "clock": clock, "photos": photos,
+    "read-only": lambda bench: between(bench, refused_folder), "shard": lambda bench: between(bench, refused_shard),
 }  # fmt: skip
 
 

@@ -27,11 +27,11 @@ from cefnet.text import TextEncoder, Tokenizer
 from cefnet.weights import TOKENIZER, load, save
 from train.data.reader import ReferData
 from train.data.records import Ref
+from train.data.samples import BatchSpec
 from train.regions import Regions, regions
 
 SIZE = 224  # pixels that the encoder sees
 LEARNING_RATE, WARMUP = 1.5e-3, 100
-SEVERAL = 4.0  # photos with two or more referred objects are drawn this much more often
 LONGEST = 20  # pieces; what is beyond is cut
 
 
@@ -80,7 +80,7 @@ class Split:
 
     def drawn(self, steps: int, photos: int, seed: int) -> Iterator[Pairs]:
         rng = random.Random(seed)
-        weights = [SEVERAL if len(self.refs[i]) > 1 else 1.0 for i in self.photos]
+        weights = [BatchSpec.several_weight if len(self.refs[i]) > 1 else 1.0 for i in self.photos]
         for _ in range(steps):
             yield self.pairs(rng.choices(self.photos, weights, k=photos), rng)
 

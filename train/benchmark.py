@@ -1,7 +1,7 @@
 """`python -m train benchmark`: how fast, and with how much memory, beside the paper's model as it is written.
 
 Everything is measured in one run on one machine, in turn, as medians; what counts are the ratios. With --data it also
-times training. The whole takes about half an hour on two cores; --only picks parts.
+times training. Models of hundreds of megabytes are asked many times over; --only picks parts.
 """
 
 from __future__ import annotations

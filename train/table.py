@@ -1,5 +1,6 @@
 """A table of numbers, as Markdown and as a picture."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,12 @@ def percent(value: float | None, scale: float = 1.0) -> str:
 def markdown(table: Table) -> str:
     """The table in Markdown, below its title."""
     right = ":--|" + "--:|" * (len(table.columns) - 2) + ":--|"
-    lines = [f"## {table.title}", "", _line(table.columns), "|" + right]
-    return "\n".join([*lines, *(_line(row.cells) for row in table.rows)]) + "\n"
+    lines = [f"## {table.title}", "", line(table.columns), "|" + right]
+    return "\n".join([*lines, *(line(row.cells) for row in table.rows)]) + "\n"
 
 
-def _line(cells: tuple[str, ...]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

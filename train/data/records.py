@@ -7,6 +7,7 @@ from typing import Any
 MAX_PIXELS = 100_000_000  # of a photo; no data set has such large ones
 FARTHEST = 1e7  # pixels; beyond any photo
 
+
 @dataclass(frozen=True)
 class ImageRecord:
     """A photo as `instances.json` describes it; `squashed` ones are squares whatever their true aspect."""

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from cefnet.cost import work_of
 from train.speed.latency import rest
-from train.speed.models import EXPRESSION, network, predictor, tokenizer
+from train.speed.models import EXPRESSION, predictor, tokenizer
 from train.speed.timing import medians
 
 SIDE, COPIED = 2048, 2**28  # a matrix of 2048 x 2048; 256 MB, far more than any cache holds
@@ -51,10 +51,10 @@ def floor(names: tuple[str, ...], runs: int, device: torch.device) -> list[dict[
     rows = []
     for name in names:
         model = predictor(name, device).model
-        gflop = work_of(network(name, torch.device("cpu")), model.config.image_size, tokens).expression / 1e9
+        gflop = work_of(model, model.config.image_size, tokens).expression / 1e9
         run = rest(model)
-        with torch.no_grad(), Traffic() as traffic:
-            rest(model)()
+        with Traffic() as traffic:
+            run()
         ms = medians({name: run}, runs)[name]
         arithmetic, memory = 1000 * gflop / peaks["gflops"], traffic.bytes / peaks["gbytes"] / 1e6
         rows.append({

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,11 @@ PEER = "authors-vcm"
 Rows = list[dict[str, Any]]
 
 
-def peer(device: torch.device, size: int | None = None) -> Action:
-    """The plain implementation answers as for the first time, which it does every time."""
-    model = plain(network(PEER, device))
-    if size:
-        model.config = replace(model.config, image_size=size)
+def peer(model: CEFNet, size: int | None = None) -> Action:
+    """The plain implementation (of `plain`) answers as for the first time, which it does every time."""
     pixels = read_photo(PHOTO)
     ids, mask = tokenizer().batch([EXPRESSION])
-    return lambda: answer(model, pixels, ids, mask)
+    return lambda: answer(model, pixels, ids, mask, size)
 
 
 def ours(model: Predictor, size: int | None = None) -> dict[str, Action]:
@@ -58,7 +54,7 @@ def latency(names: Sequence[str], counts: Sequence[int], runs: int, device: torc
         the peer the first and a further expression are.
     """
     rows: Rows = []
-    compared = peer(device)
+    compared = peer(plain(network(PEER, device)))
     actions = {name: ours(predictor(name, device)) for name in names}
     for count in counts:
         with threads(count):
@@ -79,10 +75,10 @@ def latency(names: Sequence[str], counts: Sequence[int], runs: int, device: torc
 def sizes(names: Sequence[str], pixels: Sequence[int], runs: int, device: torch.device) -> Rows:
     """A further expression at several input sizes, milliseconds, beside the peer at the same size."""
     rows: Rows = []
-    loaded = {name: predictor(name, device) for name in names}
+    loaded, compared = {name: predictor(name, device) for name in names}, plain(network(PEER, device))
     for size in pixels:
         actions = {name: ours(one, size)["next"] for name, one in loaded.items()}
-        ms = medians({"peer": peer(device, size), **actions}, runs)
+        ms = medians({"peer": peer(compared, size), **actions}, runs)
         rows.append({"size": size, f"plain {PEER}": ms["peer"], **{name: ms[name] for name in names}})
     return rows
 

@@ -10,7 +10,7 @@ from cefnet.coattention import AsymmetricCoAttention, VanillaCoAttention
 from cefnet.cost import MEGABYTE, attention_memory, peak_memory
 from train.paper import paper_tables
 from train.speed.latency import ours
-from train.speed.models import network, predictor
+from train.speed.models import predictor
 from train.speed.plain import PlainVanillaCoAttention
 
 CHANNELS = 512
@@ -47,7 +47,7 @@ def of_models(names: tuple[str, ...], device: torch.device) -> list[dict[str, An
     rows = []
     for name in names:
         model = predictor(name, device)
-        weights = sum(p.nbytes for p in network(name, device).parameters())
+        weights = sum(p.nbytes for p in model.model.parameters())
         peak = peak_memory(ours(model)["first"], device)
         rows.append({"model": name, "weights": weights / MEGABYTE, "answer": peak / MEGABYTE})
     return rows

@@ -67,7 +67,7 @@ def plain(model: CEFNet) -> CEFNet:
 
 
 @torch.inference_mode()
-def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor) -> np.ndarray:
+def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor, size: int | None = None) -> np.ndarray:
     """One expression about one photo from beginning to end, as for the first time.
 
     Args:
@@ -75,14 +75,14 @@ def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor) -> np.n
         pixels: H x W x 3 uint8 RGB.
         ids: 1 x T piece ids.
         mask: 1 x T, True at real pieces.
+        size: side in pixels of the square that the network sees; None: the config's.
 
     Returns:
         The mask, H x W bool.
     """
     device = next(model.parameters()).device
-    square = torch.from_numpy(squash(pixels, model.config.image_size)).to(device)
+    square = torch.from_numpy(squash(pixels, size or model.config.image_size)).to(device)
     image = square.permute(2, 0, 1)[None].contiguous().float() / 255
     output: Output = model(model.encode_photo(image), ids.to(device), mask.to(device))
     probability = to_numpy(output.mask_logits[0][0, 0].sigmoid())
     return enlarge(probability, *pixels.shape[:2]) >= model.config.mask_threshold
-

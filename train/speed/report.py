@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.table import line
+
 # Part -> title, and what its table says.
 TITLES = {
     "latency": (
@@ -51,8 +53,8 @@ def markdown(numbers: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    head = [f"| {' | '.join(column.replace('_', ' ') for column in columns)} |", "|:--|" + "--:|" * (len(columns) - 1)]
-    return head + [f"| {' | '.join(_cell(row.get(column)) for column in columns)} |" for row in rows]
+    head = [line(column.replace("_", " ") for column in columns), "|:--|" + "--:|" * (len(columns) - 1)]
+    return head + [line(_cell(row.get(column)) for column in columns) for row in rows]
 
 
 def _cell(value: object) -> str:

@@ -10,6 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +41,42 @@ def _run(code: str) -> float:
 
 
 def _app() -> float:
-    """From the start of `python app.py` to its first page; models are loaded before it serves."""
+    start = time.perf_counter()
+    with started():
+        return time.perf_counter() - start
+
+
+@contextmanager
+def started() -> Iterator[tuple[str, int]]:
+    """`python app.py` as people run it, from its first page on: models are loaded before it serves.
+
+    Yields:
+        Its address and the number of its process.
+
+    Raises:
+        ValueError: it ends, or doesn't answer within `LONGEST` seconds.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    start = time.perf_counter()
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    address, end = f"http://127.0.0.1:{port}/", time.monotonic() + LONGEST
     try:
-        while time.perf_counter() - start < LONGEST:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
-                    return time.perf_counter() - start
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
-        raise ValueError(f"the app did not answer within {LONGEST:.0f} seconds")
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() > end:
+                raise ValueError(f"the app has ended, or did not answer within {LONGEST:.0f} seconds")
+            time.sleep(0.05)
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from train.learner import Learner
 from train.losses import Objective
 from train.optim import build_optimiser, freeze, train_mode
 from train.recipe import Recipe
+from train.runlog import Timed
 from train.speed.models import tokenizer
 
 PHOTOS = {"cefnet-acm": 6, "paper-unc-acm": 2}  # a step: few of the paper's, so that it fits any machine
@@ -50,22 +52,24 @@ def training(folder: Path, runs: int, device: torch.device) -> list[dict[str, An
     return rows
 
 
-def _stream(data: ReferData, pieces: Tokenizer, recipe: Recipe, runs: int, workers: int) -> Iterator[Batch]:
+def _stream(
+    data: ReferData, pieces: Tokenizer, recipe: Recipe, runs: int, workers: int
+) -> Generator[Batch, None, None]:
     batches = Batches(data, pieces, recipe.data, recipe.seed, steps=WARM + runs)
-    return iter(DataLoader(batches, batch_size=None, num_workers=workers))
+    yield from DataLoader(batches, batch_size=None, num_workers=workers)
 
 
-def _measured(stream: Iterator[Batch], step: Callable[[Batch], object]) -> tuple[float, float]:
+def _measured(stream: Generator[Batch, None, None], step: Callable[[Batch], object]) -> tuple[float, float]:
     """Medians over the steps: seconds of a whole step, and of waiting for its batch."""
     whole, waiting = [], []
     start = time.perf_counter()
-    for batch in stream:
-        came = time.perf_counter()
-        step(batch)
-        done = time.perf_counter()
-        whole.append(done - start)
-        waiting.append(came - start)
-        start = done
+    with closing(Timed(stream)) as batches:
+        for batch in batches:
+            step(batch)
+            done = time.perf_counter()
+            whole.append(done - start)
+            waiting.append(batches.waited)
+            start = done
     return statistics.median(whole[WARM:]), statistics.median(waiting[WARM:])
 
 
