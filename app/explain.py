@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -73,8 +74,7 @@ def refinement(now: Focus) -> list[Small]:
     pictures = []
     for n, level in sorted(enumerate(result.levels, 1), reverse=True):
         places = cv2.resize(level, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        smooth = cv2.resize(level, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        mask = smooth >= result.mask_threshold
+        mask = replace(result, levels=(level,)).mask
         pixels = render.heatmap(places, photo, top=1.0)
         height, width = level.shape
         note = strings.LEVEL_LAST if n == 1 else strings.LEVEL_NOTE.format(overlap=overlap(mask, answer))

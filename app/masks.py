@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -49,7 +49,7 @@ class Masks:
         drawn: dict[Any, Any] = {}
         for name, results in answer.results.items():
             drawn[self.cards[name]] = views.card(answer, name, threshold, chosen)
-            found = [results[n].present & (results[n].probability >= threshold) for n in chosen]
+            found = [replace(results[n], mask_threshold=threshold).found for n in chosen]
             colours = [render.PALETTE[n % len(render.PALETTE)] for n in chosen]
             drawn[self.images[name]] = picture(answer.picture.pixels, found, colours, style)
         return drawn

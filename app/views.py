@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -58,7 +59,7 @@ def card(answer: Answer, model: str, threshold: float, chosen: list[int]) -> str
 
 def line(result: Result, threshold: float, colour: Colour) -> str:
     """One expression's line on a card."""
-    area = (result.probability >= threshold).mean()
+    area = replace(result, mask_threshold=threshold).mask.mean()
     if not result.present:
         note = strings.NOTHING_NOTE
     else:

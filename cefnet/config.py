@@ -67,6 +67,7 @@ class ModelConfig:
         presence: a learned "is it there at all" output (departure).
         presence_threshold: scores below it mean "nothing here matches".
         mask_threshold: probabilities at or above it belong to the mask.
+        one_region: of several separate regions that reach it, the mask is the strongest alone (departure).
     """
 
     encoder: str = "resnet101"
@@ -91,6 +92,7 @@ class ModelConfig:
     presence: bool = False
     presence_threshold: float = 0.5
     mask_threshold: float = 0.5
+    one_region: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.decoder_widths, list):  # as JSON has it

@@ -162,9 +162,9 @@ class Predictor:
             stage: replace(maps, queries=maps.queries[n : n + 1].cpu(), keys=maps.keys[n : n + 1].cpu())
             for stage, maps in output.co_attention.items()
         }
-        presence = self.config.presence_threshold
+        decided = threshold, self.config.one_region, self.config.presence_threshold
         size = photo.height, photo.width
-        return Result(expression, score, threshold, presence, {}, *size, levels, boundary, tokens, words, places)
+        return Result(expression, score, *decided, {}, *size, levels, boundary, tokens, words, places)
 
     def _lower(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)

@@ -1,15 +1,20 @@
-"""The separate regions of an answer, and whether several of them fit about equally well.
+"""The separate regions of an answer, the strongest of them, and whether several fit about equally well.
 
 >>> if len(places := rivals(result)) > 1:
 ...     print(f"{len(places)} places fit about equally well")
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from cefnet.result import Result
+if TYPE_CHECKING:  # a result chooses its own strongest region
+    from cefnet.result import Result
 
 GAP = 0.02  # of the longer side: what lies closer together is one region, such as a dog behind a pole
 FAIR = 1 / 3  # of the largest region's area
@@ -31,22 +36,46 @@ class Region:
     probability: float
 
 
-def regions(result: Result) -> list[Region]:
-    """The regions of `result.found`, largest first; empty where nothing is present.
+def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[int, int, int, int]]]:
+    """Tells the connected parts of a mask apart; those with no more than `GAP` between them belong together.
 
-    Parts with no more than `GAP` between them belong together; the gap itself counts neither as area nor for the mean.
+    Args:
+        mask: H x W.
+
+    Returns:
+        H x W, the number of the region at each place, 1 to n, 0 = not in the mask; and the n regions' boxes.
     """
-    mask = result.found
     reach = max(1, round(GAP * max(mask.shape) / 2))
     pad = reach + 1  # closing would fill what lies between a region and the edge
     padded = np.pad(mask, pad).astype(np.uint8)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
-    own = labels[pad:-pad, pad:-pad][mask]
-    areas = np.bincount(own, minlength=count)
-    sums = np.bincount(own, weights=result.probability[mask], minlength=count)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    return np.where(mask, labels[pad:-pad, pad:-pad], 0), [_box(one, pad) for one in stats[1:]]
+
+
+def strongest(mask: NDArray[np.bool_], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The region of a mask that holds most of its probability; both H x W."""
+    labels, boxes = labelled(mask)
+    if len(boxes) < 2:
+        return mask
+    sums = np.bincount(labels[mask], weights=probability[mask])
+    return labels == sums.argmax()
+
+
+def regions(result: Result) -> list[Region]:
+    """The regions of all that `reached` the threshold, largest first; empty where nothing is present.
+
+    The gap between parts of one region counts neither as area nor for the mean.
+    """
+    if not result.present:
+        return []
+    mask = result.reached
+    labels, boxes = labelled(mask)
+    own = labels[mask]
+    areas = np.bincount(own, minlength=len(boxes) + 1)
+    sums = np.bincount(own, weights=result.probability[mask], minlength=len(boxes) + 1)
     order = 1 + np.argsort(-areas[1:], kind="stable")
-    return [Region(areas[n] / mask.size, _box(stats[n], pad), sums[n] / areas[n]) for n in order.tolist()]
+    return [Region(areas[n] / mask.size, boxes[n - 1], sums[n] / areas[n]) for n in order.tolist()]
 
 
 def rivals(result: Result) -> list[Region]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from cefnet.coattention import CoAttentionMaps
+from cefnet.regions import strongest
 from cefnet.text import Tokens
 
 Map = NDArray[np.float32]
@@ -28,7 +29,8 @@ class Result:
         expression: As typed.
         score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
             mean probability over the mask at the config's threshold (0 if that is empty).
-        mask_threshold: `mask` is where `probability` reaches it.
+        mask_threshold: `reached` is where `probability` reaches it.
+        one_region: Whether `mask` is the strongest region of that alone.
         presence_threshold: `present` is whether `score` reaches it.
         timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the whole batch).
         height: Of all maps, in pixels.
@@ -39,6 +41,7 @@ class Result:
     expression: str
     score: float
     mask_threshold: float
+    one_region: bool
     presence_threshold: float
     timings: dict[str, float]
     height: int
@@ -55,9 +58,16 @@ class Result:
         return self._at_photo_size(self.levels[0])
 
     @property
-    def mask(self) -> NDArray[np.bool_]:
-        """H x W bool. Not emptied by absence: look at `present` too."""
+    def reached(self) -> NDArray[np.bool_]:
+        """H x W bool: every place whose probability reaches the threshold."""
         return self.probability >= self.mask_threshold
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """H x W bool: `reached`, or its strongest region. Not emptied by absence: look at `present` too."""
+        probability = self.probability
+        reached = probability >= self.mask_threshold
+        return strongest(reached, probability) if self.one_region else reached
 
     @property
     def present(self) -> bool:
@@ -131,7 +141,7 @@ class Result:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
         Returns:
-            expression, score, present, both thresholds, box (x_min, y_min, x_max, y_max or None), area
+            expression, score, present, both thresholds, one_region, box (x_min, y_min, x_max, y_max or None), area
             (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
         """
         mask, box = self.found, self.box
@@ -142,6 +152,7 @@ class Result:
             "present": self.present,
             "presence_threshold": self.presence_threshold,
             "mask_threshold": self.mask_threshold,
+            "one_region": self.one_region,
             "box": list(box) if self.present and box else None,
             "area": float(mask.mean()),
             "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},

@@ -1,9 +1,14 @@
 """Regions of probability maps that are made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from cefnet.regions import ambiguous, regions, rivals
+from cefnet.regions import ambiguous, labelled, regions, rivals, strongest
 from cefnet.result import Result
 from cefnet.text import Tokens
 
@@ -15,7 +20,7 @@ def result(places: dict[Box, float], score: float = 1.0, side: int = 100, rest: 
     grid = np.full((side, side), rest, np.float32)
     for (x_min, y_min, x_max, y_max), value in places.items():
         grid[y_min:y_max, x_min:x_max] = value
-    return Result("dog", score, 0.5, 0.5, {}, side, side, (grid,), None, Tokens((1,), ("dog",), (0,)), {}, {})
+    return Result("dog", score, 0.5, False, 0.5, {}, side, side, (grid,), None, Tokens((1,), ("dog",), (0,)), {}, {})
 
 
 LEFT, RIGHT, SPECK = (0, 10, 20, 30), (60, 50, 80, 70), (50, 0, 55, 5)
@@ -68,3 +73,29 @@ def test_the_photos_edge_is_not_part_of_a_region() -> None:
 def test_rivals_are_fair_in_size_and_alike(places: dict[Box, float], count: int) -> None:
     answer = result(places)
     assert len(rivals(answer)) == count and ambiguous(answer) == (count > 1)
+
+
+def test_the_strongest_region_by_hand() -> None:
+    """What holds most probability: 400 places at 0.6 before 100 at 0.9; a gap of a hundredth does not divide."""
+    answer = replace(result({LEFT: 0.6, (60, 50, 70, 60): 0.9}), one_region=True)
+    assert answer.box == LEFT and answer.mask.sum() == answer.found.sum() == 400
+    assert answer.reached.sum() == 500 and len(regions(answer)) == 2  # that another one fits is still said
+    paler = replace(result({LEFT: 0.6, (60, 50, 80, 68): 0.9}), one_region=True)
+    assert paler.box == (60, 50, 80, 68)
+    behind_a_pole = replace(result({(10, 10, 30, 60): 0.8, (31, 10, 50, 60): 0.8}), one_region=True)
+    assert behind_a_pole.mask.sum() == 1950 and not behind_a_pole.mask[:, 30].any()
+    assert not replace(result({}), one_region=True).mask.any()
+
+
+@settings(max_examples=50)
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.floats(0, 1, width=32)))
+def test_the_strongest_region_is_one_of_them(grid: np.ndarray) -> None:
+    mask = grid >= 0.5
+    kept = strongest(mask, grid)
+    labels, boxes = labelled(mask)
+    assert not (kept & ~mask).any() and (labels > 0).sum() == mask.sum()
+    assert [len(np.unique(labels[kept]))] == [min(1, len(boxes))]
+    assert all(grid[kept].sum() >= grid[labels == n].sum() - 1e-3 for n in range(1, len(boxes) + 1))
+    for number, (x0, y0, x1, y1) in enumerate(boxes, 1):
+        ys, xs = np.nonzero(labels == number)
+        assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (x0, y0, x1, y1)
