@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cefnet.predictor import Predictor
+from cefnet.result import Result
 from cefnet.text import Tokenizer, Tokens
 from tests.photoref_fixture import COLOURS, make_photoref
 from train.answers import ask, shorten
@@ -27,25 +28,10 @@ KEYS = {
 }  # fmt: skip
 
 
-@dataclass
-class Said:
-    probability: np.ndarray
-    score: float
-    present: bool
-    mask_threshold: float = 0.5
-    levels: tuple[np.ndarray, ...] = ()
-
-    @property
-    def mask(self) -> np.ndarray:
-        return self.probability >= self.mask_threshold
-
-    @property
-    def height(self) -> int:
-        return self.probability.shape[0]
-
-    @property
-    def width(self) -> int:
-        return self.probability.shape[1]
+def said(level: np.ndarray, photo: np.ndarray, score: float = 0.9, one_region: bool = False) -> Result:
+    """An answer whose finest level is `level`; scores below 0.5 mean "nothing"."""
+    levels, tokens = (level.astype(np.float32),), Tokens((1,), ("dog",), (0,))
+    return Result("dog", score, 0.5, one_region, 0.5, {}, *photo.shape[:2], levels, None, tokens, {}, {})
 
 
 class OnePiece:
@@ -67,14 +53,14 @@ class ByColour:
         self.calls.append("encode")
         return image
 
-    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Said]:
+    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Result]:
         self.calls.append(f"segment {len(expressions)}")
         return [self._segment(photo, expression.split()[0]) for expression in expressions]
 
-    def _segment(self, photo: np.ndarray, word: str) -> Said:
+    def _segment(self, photo: np.ndarray, word: str) -> Result:
         if word in COLOURS:
-            return Said((photo == COLOURS[word]).all(axis=2), 0.9, True)
-        return Said(np.ptp(photo, axis=2) > 0, 0.2 if word == "purple" else 0.6, word != "purple")
+            return said((photo == COLOURS[word]).all(axis=2), photo)
+        return said(np.ptp(photo, axis=2) > 0, photo, 0.2 if word == "purple" else 0.6)
 
 
 @pytest.fixture(scope="module")
@@ -128,19 +114,23 @@ def test_masks_that_follow_the_words_are_right_and_with_shuffled_words_wrong(dat
     assert 0 < wrong["n"] < right["n"]  # photos of one object are left out
 
 
-class OneCell:
-    """A network of 4 x 4 input whose finest level is 2 x 2: probability 0.9 in the left upper cell."""
+@dataclass
+class Cells:
+    """A network whose input is twice as large as its finest level, which is `level`, whatever is asked."""
 
-    config = SimpleNamespace(image_size=4, max_tokens=48)
+    level: list[list[float]]
+    one_region: bool = False
     tokenizer = OnePiece()
+
+    @property
+    def config(self) -> SimpleNamespace:
+        return SimpleNamespace(image_size=2 * len(self.level), max_tokens=48)
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         return image
 
-    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Said]:
-        level = np.array([[0.9, 0.0], [0.0, 0.0]], np.float32)
-        at_photo_size = cv2.resize(level, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        return [Said(at_photo_size, 0.9, True, levels=(level,)) for _ in expressions]
+    def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Result]:
+        return [said(np.array(self.level), photo, one_region=self.one_region) for _ in expressions]
 
 
 @dataclass
@@ -157,14 +147,33 @@ def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel(
     # (0.9 * 0.75 * 0.75 = 0.506). Enlarged to 8 x 12, the binary map is above 0 up to the centre of the first
     # empty pixel, 2.5 of 4 pixels: 5 of 8 rows and 7 of 12 columns have their centre before it.
     data = GreyPhoto(8, 12)
-    [authors] = ask(OneCell(), data, "authors")(1, ["dog"])
+    one_cell = Cells([[0.9, 0.0], [0.0, 0.0]])
+    [authors] = ask(one_cell, data, "authors")(1, ["dog"])
     assert authors.mask[:5, :7].all() and authors.mask.sum() == 35
-    [ours] = ask(OneCell(), data, "ours")(1, ["dog"])
+    [ours] = ask(one_cell, data, "ours")(1, ["dog"])
     assert authors.mask[ours.mask].all() and 0 < ours.mask.sum() < 35
-    [all_empty] = ask(OneCell(), data, "authors", mask_threshold=0.95)(1, ["dog"])
+    [all_empty] = ask(one_cell, data, "authors", mask_threshold=0.95)(1, ["dog"])
     assert not all_empty.mask.any()
-    [looser] = ask(OneCell(), data, "ours", mask_threshold=0.2)(1, ["dog"])
+    [looser] = ask(one_cell, data, "ours", mask_threshold=0.2)(1, ["dog"])
     assert looser.mask.sum() > ours.mask.sum()
+
+
+def corners() -> list[list[float]]:
+    """Two regions; the left upper one is the stronger."""
+    level = np.zeros((10, 10))
+    level[0, 0], level[9, 9] = 0.9, 0.8
+    return level.tolist()
+
+
+@pytest.mark.parametrize("protocol", ["ours", "authors"])
+@pytest.mark.parametrize("own", [False, True])
+def test_one_region_instead_of_what_the_model_does(protocol, own):
+    def found(one_region):
+        [answer] = ask(Cells(corners(), own), GreyPhoto(60, 80), protocol, one_region=one_region)(1, ["dog"])
+        return bool(answer.mask[0, 0]), bool(answer.mask[-1, -1])
+
+    assert found(True) == (True, False) and found(False) == (True, True)
+    assert found(None) == (True, not own)
 
 
 def test_errors_name_what_exists(data):
@@ -209,6 +218,16 @@ def test_command_line_options(folder, tmp_path, capsys):
     run(*common, "--split", "study", "--calibrate")
     assert json.loads(out.read_text())["calibration"]["presence_threshold"] == 1.0
     assert "presence threshold" in capsys.readouterr().out
+
+
+def test_command_line_chooses_the_regions(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_: Cells(corners(), one_region=True))
+
+    def predicted(*options):
+        run("corners", "--data", folder, "--limit", 1, "--results", tmp_path / "results", *options)
+        return read_results(tmp_path / "results")[0].predicted
+
+    assert 0 < predicted() == predicted("--one-region") < predicted("--no-one-region")
 
 
 @pytest.mark.parametrize(

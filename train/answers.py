@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -38,7 +38,11 @@ Answers = Callable[[int, Sequence[str]], list[Answer]]
 
 
 def ask(
-    predictor: "Predictor", data: ReferData, protocol: str = "ours", mask_threshold: float | None = None
+    predictor: "Predictor",
+    data: ReferData,
+    protocol: str = "ours",
+    mask_threshold: float | None = None,
+    one_region: bool | None = None,
 ) -> Answers:
     """A model as something that answers expressions; a photo is encoded once for all of them.
 
@@ -51,18 +55,20 @@ def ask(
             network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
             above 0 counted, which widens each mask by up to a pixel of the network's input.
         mask_threshold: Probability at which the mask is cut; the model's own if None.
+        one_region: Whether only the strongest region is kept; as the model does if None.
 
     Raises:
         ValueError: Unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
+    choices = {"mask_threshold": mask_threshold, "one_region": one_region}
+    given: dict[str, Any] = {name: value for name, value in choices.items() if value is not None}
 
     def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
         read = [shorten(expression, predictor.tokenizer, predictor.config.max_tokens) for expression in expressions]
         results = predictor.segment_many(predictor.encode(data.photo(image_id)), read, explain=False)
-        if mask_threshold is not None:
-            results = [replace(result, mask_threshold=mask_threshold) for result in results]
+        results = [replace(result, **given) for result in results]
         size = predictor.config.image_size
         return [
             Answer(
@@ -104,8 +110,5 @@ def shorten(expression: str, tokenizer: "Tokenizer", max_tokens: int) -> str:
 
 
 def _authors_mask(result: "Result", size: int) -> np.ndarray:
-    square = (
-        cv2.resize(result.levels[0], (size, size), interpolation=cv2.INTER_LINEAR) >= result.mask_threshold
-    )
-    height, width = result.height, result.width
-    return cv2.resize(square.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
+    square = replace(result, height=size, width=size).mask.astype(np.float32)
+    return cv2.resize(square, (result.width, result.height), interpolation=cv2.INTER_LINEAR) > 0

@@ -99,6 +99,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate", action="store_true", help="also choose the presence threshold (not on dev)"
     )
     parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the model's own")
+    parser.add_argument(
+        "--one-region",
+        action=argparse.BooleanOptionalAction,
+        help="whether masks are their strongest region alone (default: as the model has it)",
+    )
     parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the model's own")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument(
@@ -151,4 +156,4 @@ def _answers(args: argparse.Namespace, data: ReferData) -> Answers:
     from cefnet.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model, own_device(args.device))
-    return ask(predictor, data, args.protocol, args.mask_threshold)
+    return ask(predictor, data, args.protocol, args.mask_threshold, args.one_region)
