@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data folder; its dev split is measured")
     parser.add_argument("--image-size", type=int, metavar="N", help="instead of the run's")
     parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the run's")
+    parser.add_argument(
+        "--one-region",
+        action=argparse.BooleanOptionalAction,
+        help="whether masks are their strongest region alone (default: as the run has it)",
+    )
     parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the run's")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="where NAME goes (default: weights)")
@@ -52,7 +57,7 @@ def main(args: argparse.Namespace) -> None:
         ValueError: no such run, or an impossible size or threshold.
     """
     checkpoint = load(args.run, args.device)
-    names = ("image_size", "mask_threshold", "presence_threshold")
+    names = ("image_size", "mask_threshold", "one_region", "presence_threshold")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     model = checkpoint.model
     model.config = replace(checkpoint.config, **asked)
