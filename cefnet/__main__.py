@@ -38,6 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="P",
         help="0..1; 0 always shows a best guess (default: the model's)",
     )
+    segment.add_argument(
+        "--one-region",
+        action=argparse.BooleanOptionalAction,
+        help="only the strongest region, or all that reach the mask threshold (default: as the model has it)",
+    )
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
 
     info = commands.add_parser("info", help="print what a model is")
@@ -57,13 +62,10 @@ def segment(args: argparse.Namespace) -> None:
     photo = read_photo(args.photo)
     predictor = Predictor.from_pretrained(args.model, args.device, args.revision)
     results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False)
+    names = ("mask_threshold", "one_region", "presence_threshold")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     for number, result in enumerate(results, start=1):
-        mask, presence = args.mask_threshold, args.presence_threshold
-        result = replace(
-            result,
-            mask_threshold=result.mask_threshold if mask is None else mask,
-            presence_threshold=result.presence_threshold if presence is None else presence,
-        )
+        result = replace(result, **asked)
         folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
         write(folder, photo, result, args.model)
         found = f"{100 * result.mask.mean():.1f}% of the photo" if result.present else "nothing matches"
