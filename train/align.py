@@ -230,6 +230,7 @@ def main(args: argparse.Namespace) -> None:
     learn(matcher, model.text, learned.drawn(args.steps, args.photos, args.seed), args.steps)
     print(f"the right object of a photo, {args.split}: {accuracy(matcher, measured):.3f}")
     fold(model, matcher.text, matcher.back)
-    heed(model)
+    if not checkpoint.config.matching:
+        heed(model)
     card = f"`{Path(args.model).name}` after `python -m train align`; see `train/align.py`.\n"
     save(args.out, model, checkpoint.folder / TOKENIZER, checkpoint.words, card)

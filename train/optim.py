@@ -28,25 +28,27 @@ def train_mode(model: CEFNet, recipe: Recipe) -> None:
 
 
 def build_optimiser(model: CEFNet, objective: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD over up to four groups: pretrained or new, with or without weight decay."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    """AdamW or SGD over groups that differ in their rate (`rate_factor`) and weight decay."""
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
     named = [*model.named_parameters(), *(("objective." + n, p) for n, p in objective.named_parameters())]
     for name, p in named:
         if p.requires_grad:
-            slow = recipe.pretrained and name.startswith(("encoder.", "text.embedding."))
             decays = p.ndim > 1 or recipe.optimiser == "sgd"
-            groups.setdefault((slow, decays), []).append(p)
+            groups.setdefault((rate_factor(name, recipe), decays), []).append(p)
     settings = [
-        {
-            "params": parameters,
-            "scale": recipe.pretrained_rate if slow else 1.0,
-            "weight_decay": recipe.weight_decay if decays else 0.0,
-        }
-        for (slow, decays), parameters in groups.items()
+        {"params": parameters, "scale": factor, "weight_decay": recipe.weight_decay if decays else 0.0}
+        for (factor, decays), parameters in groups.items()
     ]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(settings, lr=recipe.learning_rate, momentum=0.9)
     return torch.optim.AdamW(settings, lr=recipe.learning_rate)
+
+
+def rate_factor(name: str, recipe: Recipe) -> float:
+    """What the learning rate of a parameter is multiplied by: less where it starts from what others taught it."""
+    if name.startswith(("encoder.", "text.embedding.")):
+        return recipe.pretrained_rate if recipe.pretrained else 1.0
+    return recipe.text_rate if name.startswith(("text.", "matching.")) else 1.0
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -25,6 +25,7 @@ class Recipe:
         optimiser: `adamw` or `sgd` (momentum 0.9).
         learning_rate: of the parts that start from nothing.
         pretrained_rate: factor of it for the encoder and the word embeddings.
+        text_rate: factor of it for the rest of the text encoder and `matching`; below 1 after `train align`.
         weight_decay: on matrices and kernels; none on biases and norms with AdamW.
         schedule: `poly` = warm-up, then to zero with power 0.9; `step` = divided by 10 at `milestones`.
         warmup: share of the steps.
@@ -50,6 +51,7 @@ class Recipe:
     optimiser: str = "adamw"
     learning_rate: float = 1.5e-3
     pretrained_rate: float = 0.4
+    text_rate: float = 1.0
     weight_decay: float = 0.01
     schedule: str = "poly"
     warmup: float = 0.02
