@@ -23,6 +23,7 @@ SIDES = 64, 640  # pixels, the least and the most of the network's input
 
 Pixels = NDArray[np.uint8]
 Heatmap = tuple[Pixels, str]  # picture, caption
+Decided = tuple[float | None, float | None, bool | None]  # mask and presence threshold, one region
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Api:
     def segment(
         self, photo: str | None, expression: str | None, model: str,
         mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
+        one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels, Pixels]:  # fmt: skip
         """Finds what an expression such as "dog on the left" names in a photo, and gives its mask.
 
@@ -58,19 +60,22 @@ class Api:
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
             size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
+            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
 
         Returns:
-            JSON, in the photo's own pixels: model, expression, score, present, the thresholds, box (x_min, y_min,
-            x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings (seconds).
+            JSON, in the photo's own pixels: model, expression, score, present, the thresholds, one_region, box
+            (x_min, y_min, x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings (seconds).
             The mask as a PNG of 0 and 255, as large as the photo; all 0 where nothing matches.
             The photo, at most 1024 pixels long, with the mask over it.
         """
-        found = self.find(Session(), read(photo), expression, model, mask_threshold, presence_threshold, size)
+        decided = mask_threshold, presence_threshold, one_region
+        found = self.find(Session(), read(photo), expression, model, decided, size)
         return found.to_dict(), render.grey(found.whole.found), render.overlay(found.picture.pixels, found.shown.found)
 
     def compare(
         self, photo: str | None, expression: str | None, model: str, other: str,
         mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
+        one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels]:  # fmt: skip
         """Asks two models (VCM and ACM) for the same expression in a photo, and shows where they agree.
 
@@ -82,15 +87,16 @@ class Api:
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
             size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
+            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
 
         Returns:
             JSON: iou (overlap of the two masks, 0 to 1; 1 where both find nothing), answers (as of /segment, one a
             model), colours (what those of the picture mean).
             The greyed photo, at most 1024 pixels long, with what both, only the first and only the second found.
         """
-        picture, session, thresholds = read(photo), Session(), (mask_threshold, presence_threshold)
-        first = self.find(session, picture, expression, model, *thresholds, size)
-        second = self.find(session, picture, expression, other, *thresholds, size)
+        picture, session, decided = read(photo), Session(), (mask_threshold, presence_threshold, one_region)
+        first = self.find(session, picture, expression, model, decided, size)
+        second = self.find(session, picture, expression, other, decided, size)
         told = {
             "iou": overlap(first.whole.found, second.whole.found),
             "answers": [first.to_dict(), second.to_dict()],
@@ -101,7 +107,7 @@ class Api:
     def explain(
         self, photo: str | None, expression: str | None, model: str, stage: int,
         y: float | None = None, x: float | None = None,
-        mask_threshold: float | None = None, presence_threshold: float | None = None,
+        mask_threshold: float | None = None, presence_threshold: float | None = None, one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels, list[Heatmap], Pixels | None]:  # fmt: skip
         """Shows why a model answers as it does: boundary, where each word is listened to, what a place attends to.
 
@@ -114,6 +120,7 @@ class Api:
             x: The place that attends, in pixels of the photo from its left. Default: that of the most certain pixel.
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
+            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
 
         Returns:
             JSON: as of /segment; stage, y, x; words (share: of the attention, over the whole photo; share_in_mask:
@@ -122,7 +129,8 @@ class Api:
             A heatmap for each word, which is its caption; all have one scale.
             What the place (y, x) attends to, as a heatmap; none of a model without co-attention.
         """
-        found = self.find(Session(), read(photo), expression, model, mask_threshold, presence_threshold)
+        decided = mask_threshold, presence_threshold, one_region
+        found = self.find(Session(), read(photo), expression, model, decided)
         y, x = place(found.whole, y, x)
         told = {**found.to_dict(), "stage": stage, "y": y, "x": x, "words": [], "brightest": {"boundary": 1.0}}
         boundary = render.heatmap(found.shown.boundary, found.picture.pixels, top=1.0)
@@ -138,8 +146,8 @@ class Api:
         return told, boundary, pictures, render.mark(render.heatmap(attention, found.picture.pixels), y, x)
 
     def find(
-        self, session: Session, picture: Picture, expression: str | None, model: str,
-        mask_threshold: float | None, presence_threshold: float | None, size: int | None = None,
+        self, session: Session, picture: Picture, expression: str | None, model: str, decided: Decided,
+        size: int | None = None,
     ) -> Found:  # fmt: skip
         """Asks one model; what is None is the model's own.
 
@@ -150,8 +158,8 @@ class Api:
         if expression is None or not expression.strip():
             raise plain(strings.API_NO_EXPRESSION)
         (shown,), _ = self.service.segment(session, picture, model, [expression], size)
-        thresholds = {"mask_threshold": mask_threshold, "presence_threshold": presence_threshold}
-        given: dict[str, Any] = {name: value for name, value in thresholds.items() if value is not None}
+        names = ("mask_threshold", "presence_threshold", "one_region")
+        given: dict[str, Any] = {n: value for n, value in zip(names, decided, strict=True) if value is not None}
         shown = replace(shown, **given)
         return Found(model, picture, replace(shown, height=picture.size[0], width=picture.size[1]), shown)
 
@@ -168,16 +176,18 @@ def endpoints(service: Service) -> None:
         mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
         presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
         size = fields.number("size", strings.API_SIZE, *SIDES, precision=0)
+        one = fields.flag("one_region", strings.API_ONE_REGION)
         segmented = [fields.told(), fields.picture("mask"), fields.picture("overlay")]
-        add(api.segment, [*question, mask, presence, size], segmented)
+        add(api.segment, [*question, mask, presence, size, one], segmented)
         if len(names) > 1:
             other = fields.choice("other", strings.API_OTHER, names, 1)
-            add(api.compare, [*question, other, mask, presence, size], [fields.told(), fields.picture("agreement")])
+            compared = [fields.told(), fields.picture("agreement")]
+            add(api.compare, [*question, other, mask, presence, size, one], compared)
         stage = fields.number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
         point = [fields.number("y", strings.API_Y, 0), fields.number("x", strings.API_X, 0)]
         words = gr.Gallery(label="words", format="png")
         explained = [fields.told(), fields.picture("boundary"), words, fields.picture("co-attention")]
-        add(api.explain, [*question, stage, *point, mask, presence], explained)
+        add(api.explain, [*question, stage, *point, mask, presence, one], explained)
 
 
 def add(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

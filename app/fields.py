@@ -57,6 +57,14 @@ def number(name: str, label: str, least: float, most: float | None = None, **opt
     return checked(component, strings.API_NUMBER.format(name=name, limits=limits))
 
 
+def flag(name: str, label: str) -> gr.Checkbox:
+    """True or false, which may be left out."""
+    component = gr.Checkbox(label=label)
+    component.value = None  # Gradio makes it False
+    component.preprocess = {None: None, True: True, False: False}.__getitem__  # it takes anything
+    return checked(component, strings.API_FLAG.format(name=name))
+
+
 def checked(component: Any, message: str) -> Any:
     """`component`, which says `message` of any value that it can't take; None is its default."""
     preprocess = component.preprocess

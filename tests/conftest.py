@@ -1,7 +1,9 @@
 """Shared by all tests: a tiny tokenizer, config and weights folder. Random weights, no data, no network."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from app_fixture import app, app_service, browser, visit  # noqa: F401
@@ -9,6 +11,7 @@ from hypothesis import settings
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet
+from cefnet.predictor import Predictor
 from cefnet.text import Tokenizer
 from cefnet.weights import save
 from train.tokenizer import count_words, train_tokenizer
@@ -65,3 +68,15 @@ def tiny_checkpoint(
     folder = tmp_path_factory.mktemp("weights") / "tiny"
     save(folder, CEFNet(tiny_config).eval(), tiny_tokenizer, count_words(SENTENCES), "# A tiny model\n")
     return folder
+
+
+@pytest.fixture
+def two_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has every model find two regions, whatever is asked: in the left upper corner, and a weaker one opposite."""
+    corners, segment_many = np.zeros((10, 10), np.float32), Predictor.segment_many
+    corners[0, 0], corners[9, 9] = 0.9, 0.8
+
+    def in_corners(*question, **options):
+        return [replace(result, levels=(corners,) * 4) for result in segment_many(*question, **options)]
+
+    monkeypatch.setattr(Predictor, "segment_many", in_corners)

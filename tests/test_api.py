@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,9 +101,30 @@ def test_thresholds_and_size_are_used(app: SimpleNamespace, photo: Path) -> None
 
 
 def test_none_is_the_default(app: SimpleNamespace, photo: Path) -> None:
-    options = dict.fromkeys(("model", "stage", "y", "x", "mask_threshold", "presence_threshold"))
+    options = dict.fromkeys(("model", "stage", "y", "x", "mask_threshold", "presence_threshold", "one_region"))
     answer = app.client.predict(handle_file(photo), "dog", **options, api_name="/explain")[0]
     assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-vcm", 5, 0.5)
+
+
+@pytest.mark.usefixtures("two_regions")
+def test_all_regions_or_the_strongest(
+    app: SimpleNamespace, photo: Path, app_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = app_service.predictors[NAMES[1]]
+    monkeypatch.setattr(second, "config", replace(second.config, one_region=True))
+
+    def found(endpoint: str, **options: Any) -> list[tuple[bool, bool, bool]]:
+        answer = app.client.predict(handle_file(photo), "dog", api_name=endpoint, **options)[0]
+        answers = answer.get("answers", [answer])
+        masks = [coco_mask.decode(one["mask"]) for one in answers]
+        return [(one["one_region"], bool(m[0, 0]), bool(m[-1, -1])) for one, m in zip(answers, masks, strict=True)]
+
+    every, best = (False, True, True), (True, True, False)
+    for endpoint in ("/segment", "/explain"):
+        assert found(endpoint) == [every] and found(endpoint, model=NAMES[1]) == [best]
+        assert found(endpoint, one_region=True) == [best]
+    assert found("/compare") == [every, best] and found("/compare", one_region=False) == [every, every]
+    assert read_png(app.client.predict(handle_file(photo), "dog", NAMES[1], api_name="/segment")[1])[-1, -1] == 0
 
 
 def test_compare(app: SimpleNamespace, photo: Path, app_service: Service) -> None:
@@ -143,6 +165,8 @@ def test_explain(app: SimpleNamespace, photo: Path) -> None:
         ("/segment", {"model": "gpt"}, "model must be one of: cefnet-vcm, cefnet-acm."),
         ("/segment", {"mask_threshold": 7}, "mask_threshold must be a number from 0 to 1."),
         ("/segment", {"mask_threshold": "much"}, "mask_threshold must be a number from 0 to 1."),
+        ("/segment", {"one_region": 0.5}, "one_region must be true or false."),
+        ("/segment", {"one_region": ["no"]}, "one_region must be true or false."),
         ("/segment", {"size": 10**6}, "size must be a number from 64 to 640."),
         ("/segment", {"size": 100}, "multiple"),
         ("/compare", {"other": "gpt"}, "other must be one of"),

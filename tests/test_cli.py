@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,6 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from cefnet.__main__ import main
-from cefnet.predictor import Predictor
 
 FILES = ["boundary.png", "mask.png", "overlay.png", "result.json"]
 
@@ -98,14 +96,7 @@ def test_thresholds(photo, tiny_checkpoint, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("option", "one"), [([], False), (["--no-one-region"], False), (["--one-region"], True)])
-def test_all_regions_or_the_strongest(option, one, photo, tiny_checkpoint, tmp_path, monkeypatch):
-    corners, segment_many = np.zeros((10, 10), np.float32), Predictor.segment_many
-    corners[0, 0], corners[9, 9] = 0.9, 0.8
-
-    def in_corners(*question, **options):
-        return [replace(result, levels=(corners,)) for result in segment_many(*question, **options)]
-
-    monkeypatch.setattr(Predictor, "segment_many", in_corners)
+def test_all_regions_or_the_strongest(option, one, photo, tiny_checkpoint, tmp_path, two_regions):
     where = ["--model", str(tiny_checkpoint), "--out", str(tmp_path), "--presence-threshold", "0"]
     assert main(["segment", str(photo), "dog", *where, *option]) == 0
     about, mask = json.loads((tmp_path / "result.json").read_text()), read(tmp_path / "mask.png")
