@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),
     "compare": ("train.compare", "compare two models' results on the same expressions"),
     "benchmark": ("train.benchmark", "measure speed and memory beside the paper's model as it is written"),
+    "ablation": ("train.ablation.command", "train and measure the rows of the paper's Table 3"),
     "tables": ("train.tables", "render the paper's tables beside our runs"),
     "recipes": ("train.recipes", "list the recipes, or show one"),
     "ship": ("train.ship", "measure a run and make it one of the shipped models"),

@@ -1,0 +1,125 @@
+"""python -m train ablation: all of it with tiny rows, and its parts by hand."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from cefnet.config import ABLATION
+from tests.photoref_fixture import make_photoref
+from tests.test_tables import SMALL
+from train.__main__ import main
+from train.ablation.numbers import NEIGHBOURS
+from train.ablation.page import percent, title, verdict
+from train.ablation.runs import RESULTS, all_runs
+from train.measure import read_results
+from train.metrics import summarise
+
+ROWS = ("dfn", "efn", "efn-vcm")
+TINY = [change for change in SMALL if not change.startswith("sizes")]
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three rows and a second seed of one, four expressions each, on drawn photos."""
+    data, out = make_photoref(tmp_path_factory.mktemp("fixture")), tmp_path_factory.mktemp("ablation")
+    changes = [word for change in TINY for word in ("--set", change)]
+    return ["ablation", "--data", str(data), "--out", str(out), "--rows", *ROWS, "--again", "efn", "--expressions", "4",
+            "--size", "64", "--limit", "6", "--rounds", "1", "--device", "cpu", "--json", str(out / "ablation.json"),
+            "--markdown", str(out / "ablation.md"), "--picture", str(out / "ablation.png"), *changes]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def numbers(command: list[str]) -> dict[str, Any]:
+    assert main(command) == 0
+    return json.loads((out_of(command) / "ablation.json").read_text())
+
+
+def out_of(command: list[str]) -> Path:
+    return Path(command[command.index("--out") + 1])
+
+
+def test_rows_say_what_the_records_say(command: list[str], numbers: dict[str, Any]) -> None:
+    assert [row["name"] for row in numbers["rows"]] == list(ROWS)
+    for row in numbers["rows"]:
+        assert row["seeds"] == ([0, 1] if row["name"] == "efn" else [0])
+        files = [out_of(command) / f"{row['name']}-{seed}" / "results.jsonl" for seed in row["seeds"]]
+        each = [[record for record in read_results(file) if record.ann_ids] for file in files]
+        assert all(record.present for records in each for record in records)  # refusal plays no part
+        whole = summarise([record for records in each for record in records])
+        assert row["overall_iou"] == whole["overall_iou"] and row["interval"] == whole["intervals"]["overall_iou"]
+        assert row["overall_iou_of_seeds"] == [summarise(records)["overall_iou"] for records in each]
+        assert (row["expressions"], row["n"], row["config"]) == (4, len(each[0]), ABLATION[row["name"]])
+        assert row["parameters"] > 0 and row["ms"] > 0 and row["gflop"] > row["gflop_expression"] > 0
+    dfn, efn, vcm = numbers["rows"]
+    assert dfn["paper"] == 52.86 and dfn["attention_mb"]["20"] == 0 < vcm["attention_mb"]["20"]
+    assert efn["gflop_expression"] > dfn["gflop_expression"]  # E_4 and E_5 once an expression, not once a photo
+
+
+def test_neighbours_are_compared_on_the_seeds_that_both_have(numbers: dict[str, Any]) -> None:
+    pairs = {(p["from"], p["to"]): p for p in numbers["differences"]}
+    assert list(pairs) == [("dfn", "efn"), ("efn", "efn-vcm")]
+    for (first, second), pair in pairs.items():
+        of = {row["name"]: row["overall_iou_of_seeds"][0] for row in numbers["rows"]}
+        assert pair["seeds"] == [0] and pair["overall_iou"]["difference"] == pytest.approx(of[second] - of[first])
+    assert pairs["dfn", "efn"]["paper"] == pytest.approx(55.87 - 52.86)
+
+
+def test_rows_differ_in_their_modules_alone(command: list[str], numbers: dict[str, Any]) -> None:
+    del numbers
+    recipes = [json.loads((out_of(command) / f"{row}-0" / "recipe.json").read_text()) for row in ROWS]
+    for row, recipe in zip(ROWS, recipes, strict=True):
+        assert {key: recipe["model"].pop(key) for key in ABLATION[row]} == ABLATION[row]
+        del recipe["name"]
+    assert recipes[0] == recipes[1] == recipes[2] and recipes[0]["sizes"] == [[0.0, 64]]
+
+
+def test_what_is_done_is_not_done_again(command: list[str], numbers: dict[str, Any]) -> None:
+    out = out_of(command)
+    before = {file: file.stat().st_mtime_ns for file in out.glob("*/*") if file.name != ".lock"}
+    (out / "ablation.json").unlink()
+    assert main([*command, "--only-measured"]) == 0
+    again = json.loads((out / "ablation.json").read_text())
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    timeless = [[{k: v for k, v in row.items() if k != "ms"} for row in one["rows"]] for one in (numbers, again)]
+    assert timeless[0] == timeless[1] and numbers["differences"] == again["differences"]
+    (out / "dfn-0" / RESULTS[""]).unlink()
+    (out / "efn-vcm-0" / "checkpoint.pt").write_bytes(b"")  # would be missed, if it were trained again
+    assert main(command) == 0
+    assert (out / "dfn-0" / RESULTS[""]).is_file()
+
+
+def test_page_and_picture(command: list[str], numbers: dict[str, Any]) -> None:
+    text = (out_of(command) / "ablation.md").read_text()
+    for row in numbers["rows"]:
+        assert f"| {title(row['name'])} | {row['paper']:.2f} | {percent(row['overall_iou'])} |" in text
+    assert "| DFN | EFN | +3.01 |" in text and text.count("\n## ") == 3
+    assert cv2.imread(str(out_of(command) / "ablation.png")) is not None
+
+
+@pytest.mark.parametrize(
+    ("overall", "mean", "said"),
+    [((0.01, 0.02), (-0.01, 0.02), "overall"), ((-0.02, -0.01), (0.01, 0.02), "overall and mean"),
+     ((-0.1, 0.1), (0.0, 0.1), "neither")],
+)  # fmt: skip
+def test_verdict(overall: tuple[float, float], mean: tuple[float, float], said: str) -> None:
+    assert verdict({"overall_iou": {"interval": overall}, "mean_iou": {"interval": mean}}) == said
+
+
+def test_neighbours_differ_in_one_module() -> None:
+    for first, second in NEIGHBOURS:
+        a, b = ABLATION[first], ABLATION[second]
+        assert len([key for key in a if a[key] != b[key]]) == 1
+
+
+def test_seeds_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = all_runs(tmp_path, list(ABLATION), 1, ["efn"])
+    assert [(r.row, r.seed) for r in runs] == [*((row, 0) for row in ABLATION), ("efn", 1)]
+    assert len(all_runs(tmp_path, ["dfn", "efn"], 3, ["efn"])) == 6
+    assert runs[0].folder == tmp_path / "dfn-0" and replace(runs[0], seed=1) != runs[0]
+    for words, said in ((["--rows", "acm"], "'acm'"), (["--seeds", "0"], "--seeds is 0")):
+        assert main(["ablation", "--data", str(tmp_path), "--out", str(tmp_path), *words]) == 2
+        assert said in capsys.readouterr().err
