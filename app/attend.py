@@ -14,7 +14,7 @@ from app import strings, views
 from app.errors import plainly
 from app.page import HIDDEN, Shared, View, focus, picture_output
 from app.parts import about, fitted, following, hint, scale, stage_radio
-from app.service import Answer, Focus, Service, fit
+from app.service import Focus, Service, fit
 from cefnet import render
 
 Map = NDArray[np.float32]
@@ -70,18 +70,18 @@ def tab(service: Service, shared: Shared) -> View:
 def choose(shared: Shared, place: gr.State, pictures: list[gr.Image], across: gr.Slider, down: gr.Slider) -> None:
     """A click in any picture, or a slider, sets the place."""
 
-    def clicked(answer: Answer | None, model: str, index: int, threshold: float, event: gr.SelectData) -> Any:
-        picture = focus(answer, model, index, threshold).answer.picture
+    def clicked(event: gr.SelectData, *inputs: Any) -> Any:
+        picture = focus(*inputs).answer.picture
         height, width = fit(picture.pixels, SIDE).shape[:2]
         x, y = event.index[0] / width, event.index[1] / height
         return (picture.digest, y, x), round(100 * x), round(100 * y)
 
-    def moved(answer: Answer | None, model: str, index: int, threshold: float, x: float, y: float) -> Place:
-        return focus(answer, model, index, threshold).answer.picture.digest, y / 100, x / 100
+    def moved(x: float, y: float, *inputs: Any) -> Place:
+        return focus(*inputs).answer.picture.digest, y / 100, x / 100
 
     for picture in pictures:
         picture.select(plainly(clicked), shared.inputs, [place, across, down], **HIDDEN)
-    inputs = [*shared.inputs, across, down]
+    inputs = [across, down, *shared.inputs]
     gr.on([across.input, down.input], plainly(moved), inputs, place, trigger_mode="always_last", **HIDDEN)
 
 

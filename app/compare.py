@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -86,7 +86,7 @@ def tab(service: Service, shared: Shared) -> View:
 
     def show(now: Focus, ran: Sized | None) -> dict[Any, Any]:
         shown = ran if ran is not None and ran.answers(now) else as_answered(now, names)
-        found = [replace(result, mask_threshold=now.threshold).found for result in shown.results]
+        found = [now.alike(result).found for result in shown.results]
         photo = now.answer.picture.pixels
         return {
             head: about_both(now, names, shown.size),

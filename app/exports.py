@@ -69,7 +69,8 @@ def coco(answer: Answer, threshold: float) -> dict[str, Any]:
 
     Returns:
         info, images, categories, annotations (one a model and expression that has a mask: segmentation as compressed
-        RLE, bbox x, y, width, height and area in pixels, score, expression, model) and absent (what was not found).
+        RLE, bbox x, y, width, height and area in pixels, score, expression, model, one_region) and absent (what was not
+        found).
     """
     height, width = answer.picture.size
     told: dict[str, Any] = {
@@ -82,7 +83,7 @@ def coco(answer: Answer, threshold: float) -> dict[str, Any]:
     for now in every(answer, threshold):
         entry = {
             "image_id": 1, "category_id": now.index + 1, "expression": now.result.expression, "model": now.model,
-            "score": now.result.score,
+            "score": now.result.score, "one_region": now.result.one_region,
         }  # fmt: skip
         mask = own_size(answer, now.result).found
         if not mask.any():
@@ -150,6 +151,7 @@ def everything(now: Focus, models: str) -> bytes:
     said = {
         "photo": photo_name(answer),
         "threshold": threshold,
+        "regions": strings.REGIONS[now.result.one_region],
         "focus": now.model,
         "models": models,
         "expressions": "\n".join(f"{name}/: {text}" for name, text in zip(folders, answer.expressions, strict=True)),

@@ -62,10 +62,10 @@ def _gallery(elem_id: str, label: str, columns: int, **options: Any) -> gr.Galle
     )  # fmt: skip
 
 
-def history(session: Session) -> Any:
+def history(session: Session, one_region: bool) -> Any:
     """What the history shows: a thumbnail with the masks of the last model, and the expressions."""
     return gr.update(
-        value=[(thumbnail(one), "; ".join(one.expressions)) for one in reversed(session.answers)],
+        value=[(thumbnail(one.choosing(one_region)), "; ".join(one.expressions)) for one in reversed(session.answers)],
         visible=len(session.answers) > 1,
     )
 

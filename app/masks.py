@@ -25,6 +25,7 @@ class Masks:
         cards: One a model, what was found.
         images: One a model.
         threshold: From which probability on a pixel belongs to the mask.
+        one_region: Whether only the strongest region of that does.
     """
 
     style: gr.Radio
@@ -32,6 +33,7 @@ class Masks:
     cards: dict[str, gr.HTML]
     images: dict[str, gr.Image]
     threshold: gr.Slider
+    one_region: gr.Checkbox
 
     @property
     def outputs(self) -> list[Any]:
@@ -41,10 +43,16 @@ class Masks:
     @property
     def inputs(self) -> list[Any]:
         """What `draw` takes after the answer."""
-        return [self.threshold, self.style, self.legend]
+        return [*self.ways, self.legend]
 
-    def draw(self, answer: Answer, threshold: float, style: str, chosen: list[int]) -> dict[Any, Any]:
+    @property
+    def ways(self) -> list[Any]:
+        """How masks are shown, whatever the answer is."""
+        return [self.one_region, self.threshold, self.style]
+
+    def draw(self, answer: Answer, one_region: bool, threshold: float, style: str, chosen: list[int]) -> dict[Any, Any]:
         """Cards and pictures of the chosen expressions."""
+        answer = answer.choosing(one_region)
         chosen = sorted(n for n in chosen if n < len(answer.expressions))
         drawn: dict[Any, Any] = {}
         for name, results in answer.results.items():
@@ -77,11 +85,15 @@ def picture(
 
 def layout(service: Service) -> Masks:
     """Lays the tab out."""
+    config = next(iter(service.predictors.values())).config
     with gr.Row(elem_id="mask-options"):
         style = gr.Radio(
             [(text, key) for key, text in strings.STYLES.items()], value="fill", label=strings.STYLE, elem_id="style"
         )
         legend = gr.CheckboxGroup(choices=[], label=strings.LEGEND, visible=False, elem_id="legend")
+        one_region = gr.Checkbox(
+            config.one_region, label=strings.ONE_REGION, info=strings.ONE_REGION_INFO, elem_id="one-region"
+        )
     cards, images = {}, {}
     with gr.Row():
         for name in service.predictors:
@@ -89,7 +101,7 @@ def layout(service: Service) -> Masks:
                 cards[name] = gr.HTML(elem_id=f"card-{name}")
                 images[name] = picture_output(f"mask-{name}", strings.MASK_ALT.format(model=views.title(name)[0]))
     threshold = gr.Slider(
-        0.05, 0.95, value=next(iter(service.predictors.values())).config.mask_threshold, step=0.01,
-        label=strings.THRESHOLD, info=strings.THRESHOLD_INFO, buttons=["reset"], elem_id="threshold",
+        0.05, 0.95, value=config.mask_threshold, step=0.01, label=strings.THRESHOLD,
+        info=strings.THRESHOLD_INFO, buttons=["reset"], elem_id="threshold",
     )  # fmt: skip
-    return Masks(style, legend, cards, images, threshold)
+    return Masks(style, legend, cards, images, threshold, one_region)

@@ -28,6 +28,7 @@ class Shared:
         index: Which expression of it is explained.
         model: Which model is.
         threshold: Of the mask, 0..1.
+        one_region: Whether the mask is its strongest region alone.
     """
 
     session: gr.State
@@ -35,11 +36,12 @@ class Shared:
     index: gr.Radio
     model: gr.Radio
     threshold: gr.Slider
+    one_region: gr.Checkbox
 
     @property
     def inputs(self) -> list[Any]:
         """What `focus` takes, in its order."""
-        return [self.answer, self.model, self.index, self.threshold]
+        return [self.answer, self.model, self.index, self.threshold, self.one_region]
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,14 @@ class View:
     Attributes:
         outputs: What `draw` may set.
         draw: From the kept answer alone, so that it is quick: called when the tab is opened, and when the answer, the
-            model, the expression or the threshold change while it is open.
+            model, the expression, the threshold or the choice of one region change while it is open.
     """
 
     outputs: list[Any]
     draw: Callable[[Focus], dict[Any, Any]]
 
 
-def focus(answer: Answer | None, model: str, index: int | None, threshold: float) -> Focus:
+def focus(answer: Answer | None, model: str, index: int | None, threshold: float, one_region: bool) -> Focus:
     """What the page is about.
 
     Raises:
@@ -65,7 +67,7 @@ def focus(answer: Answer | None, model: str, index: int | None, threshold: float
     if answer is None:
         raise plain(strings.FORGOTTEN)
     last = len(answer.expressions) - 1
-    return Focus(answer, model if model in answer.results else next(iter(answer.results)),
+    return Focus(answer.choosing(one_region), model if model in answer.results else next(iter(answer.results)),
                  min(int(index or 0), last), float(threshold))  # fmt: skip
 
 

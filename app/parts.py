@@ -98,12 +98,12 @@ def following(
         inputs: States that are not followed.
         options: Of the event, in place of a helper's.
     """
-    asked = gr.State(None)
+    asked, common = gr.State(None), len(shared.inputs)
 
     def follow(when: float | None, *values: Any) -> Any:
         if when is None:  # the browser calls a state changed when it first hears of it
             return gr.skip()
-        return show(focus(*values[:4]), *values[4:])
+        return show(focus(*values[:common]), *values[common:])
 
     # `input` is somebody's hand alone, not what an event sets
     moved = [control.change if isinstance(control, gr.State) else control.input for control in controls]

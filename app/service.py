@@ -85,6 +85,11 @@ class Answer:
     results: Mapping[str, tuple[Result, ...]]
     seconds: Mapping[str, float]
 
+    def choosing(self, one_region: bool) -> Answer:
+        """The same answer with masks that are their strongest region alone, or all that reaches the threshold."""
+        told = self.results.items()
+        return replace(self, results={m: tuple(replace(one, one_region=one_region) for one in r) for m, r in told})
+
 
 @dataclass(frozen=True)
 class Focus:
@@ -102,6 +107,10 @@ class Focus:
     def of(self, model: str) -> Result:
         """The result of another model, at the same threshold."""
         return replace(self.answer.results[model][self.index], mask_threshold=self.threshold)
+
+    def alike(self, result: Result) -> Result:
+        """The result of another run, its mask decided as that of `result`."""
+        return replace(result, mask_threshold=self.threshold, one_region=self.result.one_region)
 
 
 @dataclass

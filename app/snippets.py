@@ -25,6 +25,7 @@ class Query:
         model: Name of the model.
         weights: What `Predictor.from_pretrained` takes for it.
         threshold: Of the mask, 0..1.
+        one_region: Whether the mask is its strongest region alone; None: as the model has it.
     """
 
     url: str
@@ -33,10 +34,18 @@ class Query:
     model: str
     weights: str
     threshold: float
+    one_region: bool | None = None
+
+    @property
+    def decided(self) -> dict[str, float | bool]:
+        """How the mask is decided, by the names that the API and `Result` share."""
+        chosen = {} if self.one_region is None else {"one_region": self.one_region}
+        return {"mask_threshold": round(self.threshold, 6), **chosen}
 
 
 def client(query: Query) -> str:
     """Python, asking this app."""
+    decided = "".join(f"    {name}={value},\n" for name, value in query.decided.items())
     return f"""from gradio_client import Client, handle_file  # pip install gradio_client
 
 client = Client({query.url!r})
@@ -44,8 +53,7 @@ answer, mask, overlay = client.predict(
     handle_file({query.photo!r}),
     {query.expression!r},
     model={query.model!r},
-    mask_threshold={query.threshold:g},
-    api_name="/segment",
+{decided}    api_name="/segment",
 )
 print(answer["present"], answer["score"], answer["box"])
 print(mask)  # a PNG of 0 and 255, as large as the photo
@@ -54,6 +62,7 @@ print(mask)  # a PNG of 0 and 255, as large as the photo
 
 def library(query: Query) -> str:
     """Python, without this app."""
+    decided = ", ".join(f"{name}={value}" for name, value in query.decided.items())
     return f"""from dataclasses import replace
 
 from cefnet import Predictor
@@ -61,7 +70,7 @@ from cefnet import Predictor
 predictor = Predictor.from_pretrained({query.weights!r})
 photo = predictor.encode({query.photo!r})
 result = predictor.segment(photo, {query.expression!r})
-result = replace(result, mask_threshold={query.threshold:g})
+result = replace(result, {decided})
 print(result.present, result.score, result.box)
 print(result.mask.shape)  # height x width, bool
 """
@@ -74,7 +83,7 @@ def curl(query: Query) -> str:
         "photo": {"path": "FILE", "meta": {"_type": "gradio.FileData"}},
         "expression": query.expression,
         "model": query.model,
-        "mask_threshold": query.threshold,
+        **query.decided,
     }
     data = shlex.quote(json.dumps(body)).replace("FILE", "'\"$FILE\"'", 1)  # the first is the photo's own
     form = shlex.quote(f'files=@"{name}"')

@@ -37,6 +37,8 @@ STYLES = {"fill": "Filled", "outline": "Outline", "spotlight": "Spotlight", "cut
 LEGEND = "Show"
 THRESHOLD = "Mask threshold"
 THRESHOLD_INFO = "How certain a pixel must be to belong to the mask. Redrawn without asking the networks again."
+ONE_REGION = "Only the best region"
+ONE_REGION_INFO = "Untick it if you mean several things, such as “the two dogs”: all that is certain enough is shown."
 FOUND = "Found"
 FOUND_SOME = "Found {found} of {all}"
 ONLY_BY = "by {names} only"
@@ -133,10 +135,14 @@ FIGURE_BOUNDARY = "Boundary, by {model}"
 COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
 UNKNOWN = "unknown"
 MODEL_LINE = "{name}, SHA-256 of its weights: {sha256}"
+REGIONS = {  # one region?
+    True: "only the best of several separate regions", False: "all that reach it, in however many separate regions"
+}  # fmt: skip
 ZIP_README = """CEFNet: masks from words
 
 Photo: {photo}
 Mask threshold: {threshold:g} (a pixel of at least this probability belongs to the mask)
+Regions: {regions}
 
 Models
 {models}
@@ -150,8 +156,8 @@ MODEL/mask.png           255 where the expression is, else 0; as large as the ph
 MODEL/cutout.png         the mask's part of the photo, the rest transparent; only where something matches
 MODEL/boundary.png       the boundary map, 0 to 255
 
-annotations.json   all masks in COCO format: compressed RLE, box (x, y, width, height), area, score, expression, model;
-                   "absent" names what was not found
+annotations.json   all masks in COCO format: compressed RLE, box (x, y, width, height), area, score, expression, model,
+                   one_region; "absent" names what was not found
 """
 
 # api

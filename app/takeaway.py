@@ -14,7 +14,7 @@ from app import exports, snippets, strings
 from app.errors import plainly
 from app.page import HIDDEN, Shared, View, focus
 from app.parts import about, hint
-from app.service import Answer, Focus, Service
+from app.service import Focus, Service
 
 # A download button has its file before it is clicked. This one gets it after, so the browser has to be told; and it
 # gives the file back, or the next click would save an old one.
@@ -83,10 +83,11 @@ def tab(service: Service, shared: Shared) -> View:
                 )  # fmt: skip
 
     def draw(now: Focus) -> dict[Any, Any]:
-        source = service.predictors[now.model].source
+        predictor, one_region = service.predictors[now.model], now.result.one_region
         query = snippets.Query(
             url=snippets.address(), photo=exports.photo_name(now.answer), expression=now.result.expression,
-            model=now.model, weights=weights(now.model, source), threshold=now.threshold,
+            model=now.model, weights=weights(now.model, predictor.source), threshold=now.threshold,
+            one_region=None if one_region == predictor.config.one_region else one_region,
         )  # fmt: skip
         drawn: dict[Any, Any] = {title: about(now)}
         drawn |= {codes[key]: write(query) for key, (_, write) in snippets.SNIPPETS.items()}
@@ -104,8 +105,8 @@ def weights(model: str, source: str) -> str:
 def connect(button: gr.DownloadButton, download: Download, shared: Shared) -> None:
     """A click makes the file and saves it."""
 
-    def make(answer: Answer | None, model: str, index: int, threshold: float) -> str:
-        now = focus(answer, model, index, threshold)
+    def make(*inputs: Any) -> str:
+        now = focus(*inputs)
         name = exports.file_name(download.name, now, download.ending)
         file = save_bytes_to_cache(download.make(now), name, button.GRADIO_CACHE)
         button.temp_files.add(file)  # so that it goes when it is stale, as Gradio's own files do

@@ -83,7 +83,7 @@ def layout_tabs(
     with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
         with gr.Tab(strings.TABS["mask"], id="mask") as tabs["mask"]:
             mask = masks.layout(service)
-        shared = Shared(session, answer, index, model, mask.threshold)
+        shared = Shared(session, answer, index, model, mask.threshold, mask.one_region)
         for name, layout in TABS.items():
             with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
                 shown[name] = layout(service, shared)
@@ -97,8 +97,8 @@ def connect(page: Page, service: Service, blocks: gr.Blocks) -> None:
     connect_views(page)
 
 
-def answered(page: Page, service: Service, session: Session, answer: Answer, threshold: float, style: str) -> dict:
-    """Everything that changes with an answer, but for the tabs other than "Mask"."""
+def answered(page: Page, service: Service, session: Session, answer: Answer, *shown: Any) -> dict:
+    """Everything that changes with an answer, but for the tabs other than "Mask"; `shown`: values of `masks.ways`."""
     several = len(answer.expressions) > 1
     texts = [(text, n) for n, text in enumerate(answer.expressions)]
     return {
@@ -109,7 +109,7 @@ def answered(page: Page, service: Service, session: Session, answer: Answer, thr
         page.results: gr.update(visible=True),
         page.masks.legend: page.masks.choices(answer),
         **spelling.show(page.help, service, answer),
-        **page.masks.draw(answer, threshold, style, list(range(len(texts)))),
+        **page.masks.draw(answer, *shown, list(range(len(texts)))),
     }
 
 
@@ -122,20 +122,20 @@ def answer_outputs(page: Page) -> list[Any]:
 
 def connect_asking(page: Page, service: Service) -> None:
     """Asking, a new photo, following the typing."""
-    asking, shown = page.asking, [page.shared.threshold, page.masks.style]
+    asking = page.asking
 
     def question(
-        session: Session | None, now: Answer | None, path: str | None, text: str, threshold: float, style: str
+        session: Session | None, now: Answer | None, path: str | None, text: str, one_region: bool, *shown: Any
     ) -> dict:
         session = session or Session()
         answer = ask.answer(service, session, now, path, text)
         session.add(answer)
-        told = answered(page, service, session, answer, threshold, style)
-        return told | {page.history: gallery.history(session)}
+        told = answered(page, service, session, answer, one_region, *shown)
+        return told | {page.history: gallery.history(session, one_region)}
 
     event = {
         "fn": plainly(question),
-        "inputs": [page.shared.session, page.shared.answer, asking.photo, asking.expression, *shown],
+        "inputs": [page.shared.session, page.shared.answer, asking.photo, asking.expression, *page.masks.ways],
         "outputs": answer_outputs(page),
         "show_progress": "minimal",
         "show_progress_on": [page.verdict, *page.masks.images.values()],
@@ -174,11 +174,9 @@ def connect_photo(page: Page, service: Service) -> None:
 
 def connect_typing(page: Page, service: Service) -> None:
     """The masks follow the typing, as long as the machine is quick enough."""
-    asking, shown = page.asking, [page.shared.threshold, page.masks.style]
+    asking = page.asking
 
-    def typed(
-        path: str | None, text: str, on: bool, session: Session | None, now: Answer | None, threshold: float, style: str
-    ) -> Any:
+    def typed(path: str | None, text: str, on: bool, session: Session | None, now: Answer | None, *shown: Any) -> Any:
         session = session or Session()
         if not on or path is None or not text.strip():
             return gr.skip()
@@ -188,14 +186,14 @@ def connect_typing(page: Page, service: Service) -> None:
             return gr.skip()  # half a word may be unreadable; whoever presses Enter is told
         if answer is now:
             return gr.skip()
-        told = answered(page, service, session, answer, threshold, style)
+        told = answered(page, service, session, answer, *shown)
         seconds = sum(results[0].timings["segment"] for results in answer.results.values())
         if seconds > ask.SLOW:
             note = strings.TOO_SLOW.format(seconds=seconds)
             told |= {asking.follow: False, asking.note: gr.update(value=note, visible=True)}
         return told
 
-    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, page.shared.answer, *shown]
+    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, page.shared.answer, *page.masks.ways]
     outputs = [*answer_outputs(page), asking.follow, asking.note]
     event = asking.expression.input(
         plainly(typed), inputs, outputs, js=ask.DEBOUNCE, trigger_mode="always_last", show_progress="hidden", **MODELS
@@ -206,30 +204,30 @@ def connect_typing(page: Page, service: Service) -> None:
 def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     """The examples, the first of which is answered when the page opens, and the history."""
     answers, asking = Answered(service), page.asking
-    shown = [page.shared.session, page.shared.threshold, page.masks.style]
+    inputs = [page.shared.session, *page.masks.ways]
 
-    def example(index: int, session: Session | None, threshold: float, style: str) -> dict:
+    def example(index: int, session: Session | None, one_region: bool, *shown: Any) -> dict:
         session, answer = session or Session(), answers.answer(index)
         others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
         session.add(answer)
-        told = answered(page, service, session, answer, threshold, style)
+        told = answered(page, service, session, answer, one_region, *shown)
         return told | {
-            page.history: gallery.history(session),
+            page.history: gallery.history(session, one_region),
             asking.photo: answers.file(index),
             asking.expression: answer.expressions[0],
             asking.more: others,
         }
 
-    def chosen(session: Session | None, threshold: float, style: str, event: gr.SelectData) -> dict:
-        return example(event.index, session, threshold, style)
+    def chosen(event: gr.SelectData, *now: Any) -> dict:
+        return example(event.index, *now)
 
-    def first(session: Session | None, threshold: float, style: str) -> dict:
-        return example(0, session, threshold, style)
+    def first(*now: Any) -> dict:
+        return example(0, *now)
 
-    def again(session: Session | None, threshold: float, style: str, event: gr.SelectData) -> dict:
+    def again(event: gr.SelectData, session: Session | None, *shown: Any) -> dict:
         session = session or Session()
         answer = session.answers[-1 - event.index]
-        told = answered(page, service, session, answer, threshold, style)
+        told = answered(page, service, session, answer, *shown)
         return told | {
             asking.photo: answer.picture.path,
             asking.expression: "\n".join(answer.expressions),
@@ -238,22 +236,27 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
 
     outputs = [*answer_outputs(page), asking.photo, asking.expression, asking.more]
     quiet = {"show_progress": "hidden", **MODELS}
-    redraw(page, page.examples.select(plainly(chosen), shown, outputs, **quiet))
-    redraw(page, page.history.select(plainly(again), shown, outputs, **quiet))
-    blocks.load(plainly(first), shown, outputs, **quiet)
+    redraw(page, page.examples.select(plainly(chosen), inputs, outputs, **quiet))
+    redraw(page, page.history.select(plainly(again), inputs, outputs, **quiet))
+    blocks.load(plainly(first), inputs, outputs, **quiet)
 
 
 def connect_views(page: Page) -> None:
-    """Redrawing: the masks, and whichever tab is open."""
+    """Redrawing: the masks, the history, and whichever tab is open."""
     shown = page.masks
 
-    def masks_again(answer: Answer | None, threshold: float, style: str, chosen: list[int]) -> Any:
-        return gr.skip() if answer is None else shown.draw(answer, threshold, style, chosen)
+    def masks_again(answer: Answer | None, *chosen: Any) -> Any:
+        return gr.skip() if answer is None else shown.draw(answer, *chosen)
+
+    def history_again(session: Session | None, one_region: bool) -> Any:
+        return gr.skip() if session is None else gallery.history(session, one_region)
 
     options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN}
-    changes = [shown.threshold.change, shown.style.change, shown.legend.input]
+    changes = [shown.one_region.input, shown.threshold.change, shown.style.change, shown.legend.input]
     gr.on(changes, plainly(masks_again), [page.shared.answer, *shown.inputs], shown.outputs, **options)
-    gr.on([page.shared.model.change, page.shared.index.input, shown.threshold.change], **drawing(page))
+    shown.one_region.input(plainly(history_again), [page.shared.session, shown.one_region], page.history, **options)
+    focused = [page.shared.model.change, page.shared.index.input]
+    gr.on([*focused, shown.one_region.input, shown.threshold.change], **drawing(page))
     for name, tab in page.tabs.items():
         tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
 

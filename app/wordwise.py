@@ -43,7 +43,7 @@ def tab(service: Service, shared: Shared) -> View:
 
     def work(now: Focus, session: Session | None, known: Variants | None) -> tuple[str, Variants]:
         whole = now.answer.results[now.model][now.index]
-        variants = known if known and known.of is whole else work_out(service, session or Session(), now)
+        variants = known if known and known.of.levels is whole.levels else work_out(service, session or Session(), now)
         return page(now, variants), variants
 
     return following(
@@ -88,7 +88,7 @@ def page(now: Focus, variants: Variants) -> str:
     photo, whole = fitted(now)
     height, width = photo.shape[:2]
     results = {
-        text: replace(one, mask_threshold=now.threshold, height=height, width=width)
+        text: replace(now.alike(one), height=height, width=width)
         for text, one in variants.results.items()
     } | {growing(groups)[-1]: whole}
     less = [

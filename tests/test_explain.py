@@ -47,7 +47,7 @@ class Page:
     def __init__(self, tab: Callable[[Service, Shared], View], service: Service) -> None:
         with gr.Blocks() as self.blocks:
             session, answer, index = gr.State(None), gr.State(None), gr.Radio([0, 1], value=0)
-            self.shared = Shared(session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1))
+            self.shared = Shared(session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1), gr.Checkbox())
             self.view = tab(service, self.shared)
 
     def part(self, elem_id: str) -> Any:
@@ -64,7 +64,7 @@ class Page:
 
 
 def inputs(now: Focus) -> list[Any]:
-    return [now.answer, now.model, now.index, now.threshold]
+    return [now.answer, now.model, now.index, now.threshold, now.result.one_region]
 
 
 def images(html: str) -> list[np.ndarray]:
@@ -107,7 +107,7 @@ def test_what_follows_controls_is_drawn_when_asked_for_and_not_before(app_servic
     assert first != second  # else the browser sees no change
     assert "figure" in page.drawn(now, 5)
     with pytest.raises(gr.Error, match="forgotten"):
-        page.fire(page.part("words-stage"), "input", [1.0, None, ACM, 0, 0.5, 5])
+        page.fire(page.part("words-stage"), "input", [1.0, None, ACM, 0, 0.5, False, 5])
 
 
 # Boundary
@@ -256,9 +256,9 @@ def test_a_click_and_the_sliders_choose_the_place(app_service: Service, now: Foc
     digest = now.answer.picture.digest
     for elem_id in ("attention-photo", *(f"attention-{name}" for name in NAMES)):
         click = gr.SelectData(None, {"index": [45, 15], "value": None})
-        place, across, down = page.fire(page.part(elem_id), "select", [*inputs(now), click])
+        place, across, down = page.fire(page.part(elem_id), "select", [click, *inputs(now)])
         assert place == (digest, 0.25, 0.5) and (across, down) == (50, 25)
-    moved = page.fire(page.part("attention-down"), "input", [*inputs(now), 100, 0])
+    moved = page.fire(page.part("attention-down"), "input", [100, 0, *inputs(now)])
     assert moved == (digest, 0.0, 1.0)
     assert attend.pixel(moved[1:], now.answer.picture.pixels) == (0, 89)  # the last pixel, not one past it
 
@@ -267,7 +267,7 @@ def test_large_photos_are_clicked_in_the_pixels_shown(app_service: Service) -> N
     answer = app_service.ask(Session(), picture_from(noise(500, 2000)), ["dog"])
     page = Page(attend.tab, app_service)
     click = gr.SelectData(None, {"index": [320, 40], "value": None})
-    told = page.fire(page.part("attention-photo"), "select", [answer, ACM, 0, 0.5, click])
+    told = page.fire(page.part("attention-photo"), "select", [click, answer, ACM, 0, 0.5, False])
     assert told[0][1:] == (0.25, 0.5)  # 640 x 160 are shown
     drawn = shown_by(page, Focus(answer, ACM, 0, 0.5), 5, told[0])
     assert drawn["attention-photo"]["value"].shape == (160, 640, 3)
@@ -335,8 +335,24 @@ def test_what_was_worked_out_is_kept_until_the_question_changes(
     html, again = page.drawn(replace(now, threshold=0.0), session, kept)
     assert again is kept and len(asked) == 1
     assert html.count("overlap 1.00") == 6  # at threshold 0 every mask is the whole photo
+    _, again = page.drawn(replace(now, answer=now.answer.choosing(True)), session, kept)
+    assert again is kept and len(asked) == 1
     _, other = page.drawn(replace(now, model=VCM), session, kept)
-    assert other.of is now.answer.results[VCM][0] and len(asked) == 2
+    assert other.of.levels is now.answer.results[VCM][0].levels and len(asked) == 2
+
+
+@pytest.mark.usefixtures("two_regions")
+def test_one_region_or_all_at_every_level_and_of_every_variant(app_service: Service) -> None:
+    every = Focus(app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"]), ACM, 0, 0.5)
+    best = replace(every, answer=every.answer.choosing(True))
+
+    def shown(now: Focus) -> list[np.ndarray]:
+        html, _ = Page(wordwise.tab, app_service).drawn(now, Session(), None)
+        return [*images(html), *(level.pixels for level in explain.refinement(now))]
+
+    for one, other in zip(shown(every), shown(best), strict=True):
+        differs = np.abs(one.astype(int) - other).max(-1) > 60  # pictures in a page are lossy
+        assert differs[50:, 75:].any() and not differs[:40, :60].any()
 
 
 def test_one_word_has_nothing_to_leave_out(app_service: Service, now: Focus, asked: list[list[str]]) -> None:

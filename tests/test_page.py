@@ -26,6 +26,11 @@ def answer(app_service: Service) -> Answer:
     return replace(told, results=results)
 
 
+@pytest.fixture
+def in_corners(app_service: Service, two_regions: None) -> Answer:
+    return app_service.ask(Session(), picture_from(noise(30, 40)), ["dog"])
+
+
 def only(answer: Answer, *numbers: int) -> Answer:
     results = {name: tuple(found[n] for n in numbers) for name, found in answer.results.items()}
     return replace(answer, expressions=tuple(answer.expressions[n] for n in numbers), results=results)
@@ -55,10 +60,10 @@ def test_cards_give_score_and_area_or_say_that_nothing_is_there(answer: Answer) 
 
 def test_nothing_is_drawn_where_nothing_is_present(answer: Answer) -> None:
     photo, tab = answer.picture.pixels, masks_of(answer)
-    drawn = tab.draw(answer, 0.0, "fill", [1])
+    drawn = tab.draw(answer, False, 0.0, "fill", [1])
     for name in NAMES:
         assert np.array_equal(drawn[tab.images[name]], photo)
-    drawn = tab.draw(answer, 0.0, "fill", [0, 1])
+    drawn = tab.draw(answer, False, 0.0, "fill", [0, 1])
     assert not np.array_equal(drawn[tab.images[NAMES[0]]], photo)
 
 
@@ -73,6 +78,18 @@ class _Model:
 
     class config:
         mask_threshold = 0.5
+        one_region = True
+
+
+def test_one_region_or_all_on_cards_and_pictures(in_corners: Answer) -> None:
+    tab = masks_of(in_corners)
+    assert tab.one_region.value is True  # as the first model has it
+    for one_region in (True, False):
+        drawn = tab.draw(in_corners, one_region, 0.5, "cutout", [0])
+        for name in NAMES:
+            shown = drawn[tab.images[name]][..., 3] > 0
+            assert shown[0, 0] and shown[-1, -1] != one_region
+            assert f"{100 * shown.mean():.1f}% of the photo" in drawn[tab.cards[name]]
 
 
 @pytest.mark.parametrize("style", ["fill", "outline", "spotlight", "cutout"])
@@ -104,11 +121,19 @@ def test_the_legend_is_out_of_sight_for_one_expression(answer: Answer) -> None:
 def test_the_history_has_the_newest_first(answer: Answer) -> None:
     session = Session()
     session.add(only(answer, 0))
-    assert not gallery.history(session)["visible"]
+    assert not gallery.history(session, True)["visible"]
     session.add(answer)
-    told = gallery.history(session)
+    told = gallery.history(session, True)
     assert told["visible"] and [caption for _, caption in told["value"]] == ["<b>dog</b>; cat", "<b>dog</b>"]
     assert told["value"][0][0].shape == (30, 40, 3)
+
+
+def test_the_historys_masks_are_one_region_or_all(in_corners: Answer) -> None:
+    session = Session()
+    session.add(in_corners)
+    best, every = (gallery.history(session, one_region)["value"][0][0] for one_region in (True, False))
+    assert np.array_equal(best[0, 0], every[0, 0]) and not np.array_equal(best[-1, -1], every[-1, -1])
+    assert in_corners.results[NAMES[0]][0].one_region is False  # what is kept is as the models gave it
 
 
 def test_examples_are_answered_once_for_everybody(app_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,11 +157,11 @@ def test_examples_carry_their_licences() -> None:
 
 
 def test_a_focus_is_never_out_of_range(answer: Answer) -> None:
-    now = focus(answer, "gone", 7, 0.25)
-    assert (now.model, now.index, now.result.mask_threshold) == (NAMES[0], 1, 0.25)
+    now = focus(answer, "gone", 7, 0.25, True)
+    assert (now.model, now.index, now.result.mask_threshold, now.result.one_region) == (NAMES[0], 1, 0.25, True)
     assert now.of(NAMES[1]).expression == "cat"
     with pytest.raises(gr.Error, match="forgotten"):
-        focus(None, NAMES[0], 0, 0.5)
+        focus(None, NAMES[0], 0, 0.5, True)
 
 
 @pytest.mark.parametrize(

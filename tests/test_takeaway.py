@@ -148,6 +148,23 @@ def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus
     assert not read(archive.read("3-red-dog/cefnet-acm/mask.png"), "L").any()
 
 
+@pytest.mark.usefixtures("two_regions")
+def test_one_region_or_all_in_every_file(app_service: Service) -> None:
+    answer = app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"])
+    every, best = (Focus(answer.choosing(one_region), NAMES[0], 0, 0.5) for one_region in (False, True))
+    for now, two in ((every, True), (best, False)):
+        archive = zipfile.ZipFile(io.BytesIO(exports.everything(now, "")))
+        assert strings.REGIONS[not two] in archive.read("README.txt").decode()
+        for model in NAMES:
+            mask = read(archive.read(f"1-red-dog/{model}/mask.png"), "L") > 0
+            assert (mask[0, 0], mask[-1, -1]) == (True, two)
+            assert np.array_equal(read(archive.read(f"1-red-dog/{model}/cutout.png"), "RGBA")[..., 3] > 0, mask)
+        told = json.loads(archive.read("annotations.json"))["annotations"]
+        assert [(one["one_region"], one["bbox"][2] == 90) for one in told] == [(not two, two)] * 2
+    two_masks, one_mask = (exports.paper_figure(now).axes[1].images[0].get_array() for now in (every, best))
+    assert np.array_equal(two_masks[0, 0], one_mask[0, 0]) and not np.array_equal(two_masks[-1, -1], one_mask[-1, -1])
+
+
 # The figure
 
 
@@ -226,11 +243,12 @@ def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
 def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45)
+    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45, one_region=True)
     said = run(["sh", "-euc", snippets.curl(query)], photo.parent)
     assert said.startswith("event: complete\ndata: ")
     told = json.loads(said.split("data: ", 1)[1])[0]
-    assert (told["expression"], told["model"], told["mask_threshold"]) == (expression, NAMES[1], 0.45)
+    assert (told["expression"], told["model"]) == (expression, NAMES[1])
+    assert (told["mask_threshold"], told["one_region"]) == (0.45, True)
     assert told["mask"]["size"] == [1200, 140]
 
 
@@ -240,6 +258,15 @@ def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, 
     root = str(Path(__file__).parents[1])
     said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
     assert said.splitlines()[-1] == "(1200, 140)"
+
+
+@pytest.mark.parametrize("write", [snippets.client, snippets.curl, snippets.library])
+def test_code_says_what_differs_from_the_model(write: Any) -> None:
+    query = snippets.Query("http://x", "a.png", "dog", NAMES[0], NAMES[0], 0.45)
+    assert "one_region" not in write(query)
+    for one_region, words in ((True, ("True", "true")), (False, ("False", "false"))):
+        code = write(replace(query, one_region=one_region)).replace('"', "").replace(": ", "=")
+        assert any(f"one_region={word}" in code for word in words)
 
 
 def test_weights_are_named_as_others_can_load_them(tmp_path: Path) -> None:
