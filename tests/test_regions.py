@@ -99,3 +99,16 @@ def test_the_strongest_region_is_one_of_them(grid: np.ndarray) -> None:
     for number, (x0, y0, x1, y1) in enumerate(boxes, 1):
         ys, xs = np.nonzero(labels == number)
         assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (x0, y0, x1, y1)
+
+
+@pytest.mark.parametrize("shape", [(700, 1000), (1000, 701), (5, 1500), (385, 384)])
+def test_of_a_large_photo_too(shape: tuple[int, int]) -> None:
+    """Two discs and a hair: chosen on a small copy, to the pixel of the large one."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    left = np.hypot(y / height - 0.5, x / width - 0.25) < 0.15
+    right = np.hypot(y / height - 0.5, x / width - 0.75) < 0.17
+    hair = (x == width // 2) & (y < height // 5)
+    probability = (0.9 * left + 0.8 * right + 0.95 * hair).astype(np.float32)
+    assert (strongest(probability >= 0.5, probability) == right).all()  # 0.8 x 0.17^2 > 0.9 x 0.15^2
+    assert (strongest(hair, probability) == hair).all()
