@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from app import fields, strings
 from app.errors import plain, plainly
 from app.parts import overlap
-from app.service import Picture, Service, Session, picture_from
+from app.picture import Picture, picture_from
+from app.service import Service, Session
 from cefnet import render
 from cefnet.result import Result
 

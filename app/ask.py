@@ -11,7 +11,8 @@ from app import strings
 from app.errors import plain
 from app.fetch import bounded
 from app.fields import unopened
-from app.service import Answer, Picture, Service, Session, picture_from
+from app.picture import Picture, picture_from
+from app.service import Answer, Service, Session
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
 # Waits for a pause in the typing, then sends what the box holds by then; an event that waits its turn is replaced by

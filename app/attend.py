@@ -14,7 +14,8 @@ from app import strings, views
 from app.errors import plainly
 from app.page import HIDDEN, Shared, View, focus, picture_output
 from app.parts import about, fitted, following, hint, scale, stage_radio
-from app.service import Focus, Service, fit
+from app.picture import fit
+from app.service import Focus, Service
 from cefnet import render
 
 Map = NDArray[np.float32]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from app import figure, strings, views
-from app.service import Answer, Focus, fit
+from app.picture import fit
+from app.service import Answer, Focus
 from cefnet import render
 from cefnet.result import Result
 

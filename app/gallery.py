@@ -11,7 +11,8 @@ import gradio as gr
 
 from app import strings, views
 from app.masks import picture
-from app.service import Answer, Service, Session, fit, picture_from
+from app.picture import fit, picture_from
+from app.service import Answer, Service, Session
 from cefnet.render import PALETTE
 
 EXAMPLES = Path(__file__).parent / "examples"

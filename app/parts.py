@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from app import strings, views
 from app.errors import plainly
 from app.page import HIDDEN, Shared, View, focus
-from app.service import Focus, fit
+from app.picture import fit
+from app.service import Focus
 from cefnet import render
 from cefnet.result import Result
 

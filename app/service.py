@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -10,63 +9,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.gpu import moved, on_gpu, parked
-from cefnet.photos import read_photo
+from app.picture import Picture
 from cefnet.predictor import Photo, Predictor
 from cefnet.result import Result
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MODELS = {"cefnet-vcm": "cefnet-vcm", "cefnet-acm": "cefnet-acm"}
-SHOWN_SIDE = 1024  # pixels of the longer side of what is shown; downloads have the photo's own size
 MOST_EXPRESSIONS = 8  # in one question: as many as there are colours that can be told apart
 REMEMBERED_BYTES = 64 * 2**20  # of photo features, a browser tab
 REMEMBERED_ANSWERS = 12  # a browser tab
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The photo of a question.
-
-    Attributes:
-        pixels: h x w x 3 uint8 RGB, at most `SHOWN_SIDE` long: what is shown.
-        size: Height and width of the photo itself, in pixels.
-        digest: SHA-256 of the photo's own pixels.
-        path: The file it came from, which may be gone by now.
-    """
-
-    pixels: NDArray[np.uint8]
-    size: tuple[int, int]
-    digest: str
-    path: str | None = None
-
-    def full(self) -> NDArray[np.uint8]:
-        """The photo's own pixels, H x W x 3 uint8; those of `pixels` where its file is gone."""
-        if self.path is not None and self.pixels.shape[:2] != self.size:
-            try:
-                return read_photo(Path(self.path).read_bytes())
-            except (OSError, ValueError):
-                log.info("the file of a photo is gone")
-        return self.pixels
-
-
-def picture_from(source: str | Path | NDArray[np.uint8]) -> Picture:
-    """The picture of a file, or of H x W x 3 uint8 pixels.
-
-    Raises:
-        ValueError: As `cefnet.photos.read_photo`.
-    """
-    path = None if isinstance(source, np.ndarray) else str(source)
-    pixels = read_photo(source if path is None else Path(path).read_bytes())
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return Picture(fit(pixels, SHOWN_SIDE), pixels.shape[:2], digest.hexdigest(), path)
 
 
 @dataclass(frozen=True)
@@ -122,7 +79,6 @@ class Session:
         pictures: The last few uploads, by their files.
         answers: The last ones, newest last.
     """
-
 
     photos: OrderedDict[tuple[str, str, int], Photo] = field(default_factory=OrderedDict)
     pictures: dict[str, Picture] = field(default_factory=dict)
@@ -268,13 +224,3 @@ class Service:
         told = {name: self.segment(session, picture, name, expressions) for name in self.predictors}
         results = {name: tuple(found) for name, (found, _) in told.items()}
         return Answer(picture, tuple(expressions), results, {name: seconds for name, (_, seconds) in told.items()})
-
-
-def fit(image: NDArray, side: int) -> NDArray:
-    """`image` (H x W or H x W x C) made smaller so that neither side exceeds `side` pixels; never larger."""
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from bad_photos import MEGABYTES, SECONDS, Case, cases, large
 
-from app.service import picture_from
+from app.picture import picture_from
 from cefnet.__main__ import main
 from cefnet.photos import read_photo
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from app import ask, exports, snippets, views
 from app.errors import plain
 from app.parts import about
-from app.service import Answer, Focus, Service, Session, picture_from
+from app.picture import picture_from
+from app.service import Answer, Focus, Service, Session
 from cefnet.__main__ import main
 from cefnet.text import Tokenizer
 

@@ -14,7 +14,8 @@ from app_fixture import NAMES, noise
 from app import compare, strings
 from app.compare import Cost, Sized, costs, costs_of, slide, tab, table, words_for
 from app.page import Shared, View
-from app.service import Answer, Service, Session, picture_from
+from app.picture import picture_from
+from app.service import Answer, Service, Session
 from cefnet.cost import Work, attention_memory_of, work_of
 
 Handlers = dict[str, Callable[..., Any]]

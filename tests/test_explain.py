@@ -17,7 +17,8 @@ from app_fixture import NAMES, noise
 
 from app import attend, explain, parts, wordwise
 from app.page import Shared, View
-from app.service import Answer, Focus, Service, Session, picture_from
+from app.picture import picture_from
+from app.service import Answer, Focus, Service, Session
 from cefnet import render
 
 VCM, ACM = NAMES

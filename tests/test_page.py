@@ -13,7 +13,8 @@ from PIL import Image
 from app import gallery, masks, views
 from app.errors import plainly
 from app.page import focus
-from app.service import Answer, Service, Session, picture_from
+from app.picture import picture_from
+from app.service import Answer, Service, Session
 from cefnet.render import PALETTE
 
 

@@ -20,7 +20,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from app import exports, figure, snippets, strings, takeaway
-from app.service import Answer, Focus, Service, Session, picture_from
+from app.picture import picture_from
+from app.service import Answer, Focus, Service, Session
 
 HOSTILE = """it's "a" $(id) `id` $HOME \\ FILE <b> {0} %s ü"""
 
