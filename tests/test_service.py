@@ -12,14 +12,13 @@ from app import ask
 from app import service as module
 from app.ask import expressions
 from app.errors import gr
+from app.picture import SHOWN_SIDE, picture_from
 from app.service import (
     MOST_EXPRESSIONS,
     REMEMBERED_ANSWERS,
-    SHOWN_SIDE,
     Service,
     Session,
     models_from_environment,
-    picture_from,
 )
 from cefnet import Predictor
 
