@@ -16,6 +16,7 @@ from train.__main__ import main
 from train.align import Pairs, fold, loss, readers, with_matching
 from train.data.reader import ReferData
 from train.regions import regions
+from train.start import towards_imagenet
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,28 @@ def test_the_command(
     assert matching is not None and matching.lean_on[0].weight.flatten().tolist() == [0, 2]
     assert main(["align", str(tiny_checkpoint), "--split", "nowhere", *words]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_an_encoder_goes_part_of_the_way_back(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ModelConfig(encoder="efficientnet_lite2", width=8, word_width=8, text_width=8, vocabulary=9,
+                         decoder_widths=(8, 8, 8, 8, 8), image_size=64)  # fmt: skip
+    model = CEFNet(config)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    monkeypatch.setattr("train.start.load_efficientnet_lite2", lambda encoder: encoder.apply(ones))
+    towards_imagenet(model, share)
+    for name, value in model.state_dict().items():
+        wanted = before[name]
+        if name.startswith("encoder.") and value.is_floating_point():
+            wanted = (1 - share) * wanted + share
+        torch.testing.assert_close(value, wanted)
+
+
+def ones(module: nn.Module) -> None:
+    for value in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        value.data.fill_(1)
+
+
+def test_a_share_has_bounds() -> None:
+    with pytest.raises(ValueError, match="1.5"):
+        towards_imagenet(CEFNet(ModelConfig(encoder="efficientnet_lite0", width=8, decoder_widths=(8,) * 5)), 1.5)

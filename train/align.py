@@ -29,6 +29,7 @@ from train.data.reader import ReferData
 from train.data.records import Ref
 from train.data.samples import BatchSpec
 from train.regions import Regions, regions
+from train.start import towards_imagenet
 
 SIZE = 224  # pixels that the encoder sees
 LEARNING_RATE, WARMUP = 1.5e-3, 100
@@ -208,6 +209,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="shipped name, weights folder or run folder")
     parser.add_argument("--data", type=Path, required=True, help="data folder")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write, for `run --init`")
+    parser.add_argument("--imagenet", type=float, default=0.0, metavar="SHARE",
+                        help="first take the encoder so far back to ImageNet's weights, 0..1 (default: 0)")  # fmt: skip
     parser.add_argument("--steps", type=int, default=3300, help="of 48 photos (default: 3300)")
     parser.add_argument("--photos", type=int, default=48, help="a step (default: 48)")
     parser.add_argument("--split", default="study", help="on which matching is measured at the end (default: study)")
@@ -218,11 +221,13 @@ def main(args: argparse.Namespace) -> None:
     """Learns and writes.
 
     Raises:
-        ValueError: no such model or split.
+        ValueError: no such model or split, an impossible share, or no ImageNet weights for this encoder.
     """
     data, checkpoint = ReferData.open(args.data), load(args.model, "cpu")
     torch.manual_seed(args.seed)
     model = with_matching(checkpoint.model)
+    if args.imagenet:
+        towards_imagenet(model, args.imagenet)
     photos = sorted({ref.image_id for split in ("train", args.split) for ref in data.refs_of(split)})
     found = regions(model.to(memory_format=torch.channels_last), data, photos, SIZE)  # type: ignore[call-overload]
     learned, measured = (Split(data, found, checkpoint.tokenizer, split) for split in ("train", args.split))

@@ -46,6 +46,30 @@ def load_imagenet(model: CEFNet, backbone: str | None = None) -> None:
     load_efficientnet_lite2(model.encoder)
 
 
+@torch.no_grad()
+def towards_imagenet(model: CEFNet, share: float) -> None:
+    """Takes the encoder part of the way back to its ImageNet weights, statistics included.
+
+    Training on few photos makes an encoder forget; the mean of both is often better than either ("Robust fine-tuning of
+    zero-shot models", Wortsman et al., 2022).
+
+    Args:
+        model: whose encoder was trained from ImageNet weights.
+        share: of ImageNet, 0..1.
+
+    Raises:
+        ValueError: `share` is out of range, or as `load_imagenet`.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share of ImageNet is {share}; it must be between 0 and 1")
+    fresh = CEFNet(model.config)
+    load_imagenet(fresh)
+    theirs = fresh.encoder.state_dict()
+    for name, mine in model.encoder.state_dict().items():
+        if mine.is_floating_point():
+            mine.lerp_(theirs[name], share)
+
+
 def start_from(model: CEFNet, other: CEFNet) -> None:
     """Copies every tensor of the same name and shape; the rest (another attention, say) stays new."""
     mine = model.state_dict()
