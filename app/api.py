@@ -24,7 +24,7 @@ SIDES = 64, 640  # pixels, the least and the most of the network's input
 
 Pixels = NDArray[np.uint8]
 Heatmap = tuple[Pixels, str]  # picture, caption
-Decided = tuple[float | None, float | None, bool | None]  # mask and presence threshold, one region
+Decided = tuple[float | None, bool | None, float | None]  # what `Result.decided` takes
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Api:
             The mask as a PNG of 0 and 255, as large as the photo; all 0 where nothing matches.
             The photo, at most 1024 pixels long, with the mask over it.
         """
-        decided = mask_threshold, presence_threshold, one_region
+        decided = mask_threshold, one_region, presence_threshold
         found = self.find(Session(), read(photo), expression, model, decided, size)
         return found.to_dict(), render.grey(found.whole.found), render.overlay(found.picture.pixels, found.shown.found)
 
@@ -95,7 +95,7 @@ class Api:
             model), colours (what those of the picture mean).
             The greyed photo, at most 1024 pixels long, with what both, only the first and only the second found.
         """
-        picture, session, decided = read(photo), Session(), (mask_threshold, presence_threshold, one_region)
+        picture, session, decided = read(photo), Session(), (mask_threshold, one_region, presence_threshold)
         first = self.find(session, picture, expression, model, decided, size)
         second = self.find(session, picture, expression, other, decided, size)
         told = {
@@ -130,7 +130,7 @@ class Api:
             A heatmap for each word, which is its caption; all have one scale.
             What the place (y, x) attends to, as a heatmap; none of a model without co-attention.
         """
-        decided = mask_threshold, presence_threshold, one_region
+        decided = mask_threshold, one_region, presence_threshold
         found = self.find(Session(), read(photo), expression, model, decided)
         y, x = place(found.whole, y, x)
         told = {**found.to_dict(), "stage": stage, "y": y, "x": x, "words": [], "brightest": {"boundary": 1.0}}
@@ -159,9 +159,7 @@ class Api:
         if expression is None or not expression.strip():
             raise plain(strings.API_NO_EXPRESSION)
         (shown,), _ = self.service.segment(session, picture, model, [expression], size)
-        names = ("mask_threshold", "presence_threshold", "one_region")
-        given: dict[str, Any] = {n: value for n, value in zip(names, decided, strict=True) if value is not None}
-        shown = replace(shown, **given)
+        shown = shown.decided(*decided)
         return Found(model, picture, replace(shown, height=picture.size[0], width=picture.size[1]), shown)
 
 

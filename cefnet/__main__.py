@@ -5,7 +5,6 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from cefnet import hub, render
@@ -62,10 +61,8 @@ def segment(args: argparse.Namespace) -> None:
     photo = read_photo(args.photo)
     predictor = Predictor.from_pretrained(args.model, args.device, args.revision)
     results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False)
-    names = ("mask_threshold", "one_region", "presence_threshold")
-    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     for number, result in enumerate(results, start=1):
-        result = replace(result, **asked)
+        result = result.decided(args.mask_threshold, args.one_region, args.presence_threshold)
         folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
         write(folder, photo, result, args.model)
         found = f"{100 * result.mask.mean():.1f}% of the photo" if result.present else "nothing matches"

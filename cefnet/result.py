@@ -1,6 +1,6 @@
 """What a model answers about one expression, in the photo's own pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -93,9 +93,7 @@ class Result:
     @property
     def box(self) -> tuple[int, int, int, int] | None:
         """x_min, y_min, x_max, y_max of the mask in pixels (the maxima lie outside); None if it is empty."""
-        mask = self.mask
-        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
+        return _box(self.mask)
 
     def word_attention(self, stage: int = 5) -> list[tuple[str, Map]]:
         """How much each place listens to each word (softmax of alpha, Eq. 2).
@@ -137,6 +135,17 @@ class Result:
         column = min(int(x / self.width * maps.width), maps.width - 1)
         return self._at_photo_size(to_numpy(maps.row(0, row, column)))
 
+    def decided(
+        self,
+        mask_threshold: float | None = None,
+        one_region: bool | None = None,
+        presence_threshold: float | None = None,
+    ) -> "Result":
+        """The same answer, decided otherwise; what is None stays as it is."""
+        asked = {"mask_threshold": mask_threshold, "one_region": one_region, "presence_threshold": presence_threshold}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        return replace(self, **given)
+
     def to_dict(self) -> dict[str, Any]:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
@@ -144,7 +153,8 @@ class Result:
             expression, score, present, both thresholds, one_region, box (x_min, y_min, x_max, y_max or None), area
             (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
         """
-        mask, box = self.found, self.box
+        mask = self.found
+        box = _box(mask)
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         return {
             "expression": self.expression,
@@ -153,7 +163,7 @@ class Result:
             "presence_threshold": self.presence_threshold,
             "mask_threshold": self.mask_threshold,
             "one_region": self.one_region,
-            "box": list(box) if self.present and box else None,
+            "box": list(box) if box else None,
             "area": float(mask.mean()),
             "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},
             "timings": self.timings,
@@ -161,6 +171,11 @@ class Result:
 
     def _at_photo_size(self, grid: Map) -> Map:
         return enlarge(grid, self.height, self.width)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
 
 
 def to_numpy(tensor: torch.Tensor) -> Map:

@@ -13,10 +13,11 @@ from tests.photoref_fixture import make_photoref
 from tests.test_tables import SMALL
 from train.__main__ import main
 from train.ablation.numbers import NEIGHBOURS
-from train.ablation.page import percent, title, verdict
+from train.ablation.page import title, verdict
 from train.ablation.runs import RESULTS, all_runs
 from train.measure import read_results
 from train.metrics import summarise
+from train.report import percent
 
 ROWS = ("dfn", "efn", "efn-vcm")
 TINY = [change for change in SMALL if not change.startswith("sizes")]

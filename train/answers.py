@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -62,13 +62,11 @@ def ask(
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
-    choices = {"mask_threshold": mask_threshold, "one_region": one_region}
-    given: dict[str, Any] = {name: value for name, value in choices.items() if value is not None}
 
     def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
         read = [shorten(expression, predictor.tokenizer, predictor.config.max_tokens) for expression in expressions]
         results = predictor.segment_many(predictor.encode(data.photo(image_id)), read, explain=False)
-        results = [replace(result, **given) for result in results]
+        results = [result.decided(mask_threshold, one_region) for result in results]
         size = predictor.config.image_size
         return [
             Answer(

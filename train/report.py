@@ -40,29 +40,30 @@ def table(numbers: dict[str, Any]) -> str:
         f"{'':18}{'overall IoU':>12}{'mean IoU':>10}   precision at {low} to {high}",
     ]
     for title, part in (("with refusal", numbers), ("without refusal", numbers["without_refusal"])):
-        precision = "".join(f"{_percent(value):>7}" for value in part["precision"].values())
+        precision = "".join(f"{percent(value):>7}" for value in part["precision"].values())
         lines.append(
-            f"{title:18}{_percent(part['overall_iou']):>12}{_percent(part['mean_iou']):>10} {precision}"
+            f"{title:18}{percent(part['overall_iou']):>12}{percent(part['mean_iou']):>10} {precision}"
         )
     spans = [
-        " to ".join(_percent(end) for end in numbers["intervals"][key]) for key in ("overall_iou", "mean_iou")
+        " to ".join(percent(end) for end in numbers["intervals"][key]) for key in ("overall_iou", "mean_iou")
     ]
     lines += [f"95% of resampled photos: overall IoU {spans[0]}, mean IoU {spans[1]}", ""]
     for title, groups in (("words", numbers["by_length"]), ("kind", numbers["by_kind"])):
         lines.append(f"{title:18}{'overall IoU':>12}{'mean IoU':>10}{'n':>7}")
         for name, part in groups.items():
-            cells = f"{_percent(part['overall_iou']):>12}{_percent(part['mean_iou']):>10}{part['n']:>7}"
+            cells = f"{percent(part['overall_iou']):>12}{percent(part['mean_iou']):>10}{part['n']:>7}"
             lines.append(f"{name or 'unnamed':18}{cells}")
         lines.append("")
     shares = {
-        "boundary F-measure": _percent(numbers["boundary_f"]),
-        "present, answered with nothing": _percent(numbers["refused"]),
-        "absent, answered with nothing": f"{_percent(numbers['absent_accuracy'])} of {numbers['n_absent']}",
+        "boundary F-measure": percent(numbers["boundary_f"]),
+        "present, answered with nothing": percent(numbers["refused"]),
+        "absent, answered with nothing": f"{percent(numbers['absent_accuracy'])} of {numbers['n_absent']}",
     }
     if numbers["shortened"]:
         shares["too long, only their beginning read"] = f"{numbers['shortened']} expressions"
     return "\n".join([*lines, *(f"{name:36}{value}" for name, value in shares.items())])
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """0.123 -> "12.3"; "-" where there is none."""
     return "-" if value is None else f"{100 * value:.1f}"

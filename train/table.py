@@ -44,6 +44,12 @@ def markdown(table: Table) -> str:
     return "\n".join([*lines, *(line(row.cells) for row in table.rows)]) + "\n"
 
 
+def lines(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """A Markdown table whose first column is words and the others numbers."""
+    columns = list(head)
+    return [line(columns), "|:--|" + "--:|" * (len(columns) - 1), *map(line, rows)]
+
+
 def line(cells: Iterable[str]) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

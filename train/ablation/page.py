@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from train.table import line
+from train.report import percent
+from train.table import lines
 
 OURS, PAPER = "#2f6f4f", "#8a93a6"
 
@@ -70,11 +71,7 @@ def cost(rows: list[dict[str, Any]], size: int) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join([line(head), "|:--|" + "--:|" * (len(head) - 1), *map(line, rows)])
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+    return "\n".join(lines(head, rows))
 
 
 def signed(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from train.table import line
+from train.table import lines
 
 # Part -> title, and what its table says.
 TITLES = {
@@ -43,18 +43,18 @@ TITLES = {
 def markdown(numbers: dict[str, Any]) -> str:
     """All tables, the machine and the goals first."""
     machine = ", ".join(f"{key} {value}" for key, value in numbers["machine"].items())
-    lines = [f"Machine: {machine}. Medians of {numbers['runs']} rounds; the peer is {numbers['peer']}.", ""]
+    parts = [f"Machine: {machine}. Medians of {numbers['runs']} rounds; the peer is {numbers['peer']}.", ""]
     goals = [{"goal": name, **goal} for name, goal in numbers["goals"].items()]
     for title, text, rows in [("Goals", "", goals), *((*TITLES[key], numbers.get(key, [])) for key in TITLES)]:
         if rows:
-            lines += [f"## {title}", "", *([text, ""] if text else []), *_table(rows), ""]
-    return "\n".join(lines).rstrip() + "\n"
+            parts += [f"## {title}", "", *([text, ""] if text else []), *_table(rows), ""]
+    return "\n".join(parts).rstrip() + "\n"
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    head = [line(column.replace("_", " ") for column in columns), "|:--|" + "--:|" * (len(columns) - 1)]
-    return head + [line(_cell(row.get(column)) for column in columns) for row in rows]
+    cells = ((_cell(row.get(column)) for column in columns) for row in rows)
+    return lines((column.replace("_", " ") for column in columns), cells)
 
 
 def _cell(value: object) -> str:
