@@ -32,8 +32,8 @@ def read_photo(source: Source) -> NDArray[np.uint8]:
 
     Args:
         source: Path, bytes or binary file of one of `picture_files.FORMATS` (the first frame of an animation) of
-            at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP and AVIF); a Pillow image; or an array
-            H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
+            at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP, `MAX_AVIF` for AVIF); a Pillow image; or an
+            array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
 
     Returns:
         H x W x 3 uint8 RGB.

@@ -11,7 +11,8 @@ from PIL import Image, UnidentifiedImageError
 # Others that Pillow knows are no photos, and some are programs for an interpreter (EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 50_400_000  # 8192 x 6144, a telephone's 50 megapixels; read within 500 MB, whatever the file
-MAX_HEAVY = MAX_PIXELS // 2  # of WebP, AVIF and progressive CMYK, whose decoders hold several copies at once
+MAX_HEAVY = MAX_PIXELS // 2  # of WebP and progressive CMYK, whose decoders hold several copies at once
+MAX_AVIF = 20_000_000  # of AVIF, which may have 12 bits a colour and transparency besides
 MAX_BYTES = 100_000_000
 MAX_READS = 200_000  # steps of Pillow's readers in Python; a file of nothing but tiny chunks takes millions
 MAX_STRIP = 200_000_000  # bytes; a TIFF's tiles and strips are unpacked whole, however small the picture
@@ -83,8 +84,9 @@ def _kind(data: bytes) -> str:
 
 def check_size(image: Image.Image, name: str) -> None:
     """Refuses, with a ValueError, what has no pixels or too many to be decoded."""
-    heavy = image.format in ("WEBP", "AVIF") or (image.mode == "CMYK" and "progressive" in image.info)
-    most, kind = (MAX_HEAVY, f" for this kind of {image.format}") if heavy else (MAX_PIXELS, "")
+    heavy = image.format == "WEBP" or (image.mode == "CMYK" and "progressive" in image.info)
+    most = MAX_AVIF if image.format == "AVIF" else MAX_HEAVY if heavy else MAX_PIXELS
+    kind = f" for this kind of {image.format}" if most < MAX_PIXELS else ""
     if image.width == 0 or image.height == 0:
         raise ValueError(f"{name} is empty ({image.width} x {image.height} pixels).")
     if image.width * image.height > most:

@@ -1,6 +1,6 @@
 """Photos as they come, and worse: every case that the readers are tested with, made from nothing.
 
-`python tests/bad_photos.py FOLDER` writes them all, to look at or to try on another program.
+`python tests/bad_photos.py FOLDER` writes them, to look at or to try on another program.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def encoded(image: Image.Image | NDArray, kind: str, **options: object) -> bytes
 
 
 def cases() -> Iterator[Case]:
-    """All of them, small ones; `large` has the others."""
+    """All of them, small ones; `large_photos.py` has the others."""
     yield from refused()
     yield from bombs()
     yield from tiffs()
@@ -286,34 +286,10 @@ def profile_of(name: str, swap: bool = False) -> bytes:
     return profile.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ") if swap else profile
 
 
-# Large
-
-
-def large() -> Iterator[Case]:
-    """The largest photos that are read, of each kind that takes memory in its own way."""
-    size, half = (8192, 6144), (6144, 4096)
-    plain = partial(Image.new, "RGB", color="red")
-
-    def seen(width: int, height: int) -> Pixels:
-        return np.broadcast_to(np.array([255, 0, 0], np.uint8), (height, width, 3))
-
-    progressive = {"progressive": True, "subsampling": 0, "quality": 90, "exif": one_tag(0x0112, 6)}
-    lying = seen(*size[::-1])
-    yield Case("large-progressive.jpg", lambda: encoded(plain(size=size), "JPEG", **progressive), "", lying, 2)
-    opaque = partial(Image.new, "RGBA", size, (255, 0, 0, 255))
-    yield Case("large-rgba.png", lambda: encoded(opaque(), "PNG", compress_level=1), "", seen(*size))
-    yield Case("large.webp", lambda: encoded(plain(size=half), "WEBP", method=0), "", seen(*half), 4)
-    yield Case("large.avif", lambda: encoded(plain(size=half), "AVIF", speed=10), "", seen(*half), 4)
-    strip = {"compression": "tiff_deflate", "tiffinfo": {278: 6144}}
-    yield Case("large-strip.tif", lambda: encoded(plain(size=size), "TIFF", **strip), "", seen(*size))
-    cmyk = partial(Image.new, "CMYK", half, (0, 255, 255, 0))
-    yield Case("large-cmyk.jpg", lambda: encoded(cmyk(), "JPEG", progressive=True), "", seen(*half), 4)
-
-
 def write(folder: Path) -> None:
-    """All cases, large ones included, as files."""
+    """All cases as files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for case in (*cases(), *large()):
+    for case in cases():
         (folder / case.name).write_bytes(case.make())
 
 

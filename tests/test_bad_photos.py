@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_photos import MEGABYTES, SECONDS, Case, cases, large
+from bad_photos import MEGABYTES, SECONDS, Case, cases
+from large_photos import large
 
 from app.picture import picture_from
 from cefnet.__main__ import main
