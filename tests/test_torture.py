@@ -17,6 +17,12 @@ def test_two_kills_change_nothing(tmp_path: Path) -> None:
     assert torture.kills(bench, 2, itertools.cycle([None, torture.PART])).startswith("2 kills")
 
 
+def test_sigterm_to_all_processes_ends_with_a_checkpoint(tmp_path: Path) -> None:
+    """The processes that read data get it too; the run must not take their end for a fault."""
+    bench = Bench(tmp_path, 12, random.Random(0), photos=12)
+    assert torture.sigterm(bench).endswith("with a checkpoint and exit status 143")
+
+
 def test_a_run_that_differs_is_noticed() -> None:
     state = {"step": 3, "model": {"w": torch.ones(2)}, "optimiser": [{"lr": 0.1}, (1, 2)]}
     assert difference(state, {**state, "model": {"w": torch.ones(2)}}) == ""
