@@ -47,29 +47,38 @@ def ours(model: Predictor, size: int | None = None) -> dict[str, Action]:
 
 
 def latency(names: Sequence[str], counts: Sequence[int], runs: int, device: torch.device) -> Rows:
-    """Every model at its own input size, with so many threads.
+    """Every model at its own input size, with so many threads; once more where the app would choose bfloat16.
 
     Returns:
-        One row a model and number of threads: milliseconds (`eight` an expression), and how many times as fast as
-        the peer the first and a further expression are.
+        One row a model, precision and number of threads: milliseconds (`eight` an expression), and how many times as
+        fast as the peer the first and a further expression are.
     """
     rows: Rows = []
     compared = peer(plain(network(PEER, device)))
-    actions = {name: ours(predictor(name, device)) for name in names}
+    predictors = {(name, one.dtype): one for name in names for one in _precisions(name, device)}
+    actions = {model: ours(one) for model, one in predictors.items()}
     for count in counts:
         with threads(count):
-            flat = {(name, what): action for name in names for what, action in actions[name].items()}
-            ms = medians({("peer", ""): compared, **flat}, runs)  # type: ignore[dict-item]
-        base = ms[("peer", "")]  # type: ignore[index]
-        rows.append({"model": f"plain {PEER}", "threads": count, "first_ms": base, "next_ms": base})
-        for name in names:
-            of = {what: ms[(name, what)] for what in actions[name]}  # type: ignore[index]
+            flat = {(model, what): action for model in actions for what, action in actions[model].items()}
+            ms = medians({"peer": compared, **flat}, runs)  # type: ignore[dict-item]
+        base = ms["peer"]
+        plain_row = {"model": f"plain {PEER}", "precision": "float32", "threads": count}
+        rows.append({**plain_row, "first_ms": base, "next_ms": base})
+        for model in actions:
+            of = {what: ms[(model, what)] for what in actions[model]}  # type: ignore[index]
             rows.append({
-                "model": name, "threads": count, "encode_ms": of["encode"], "first_ms": of["first"],
-                "next_ms": of["next"], "eight_ms": of["eight"] / len(EIGHT),
-                "first_times": base / of["first"], "next_times": base / of["next"],
+                "model": model[0], "precision": str(model[1]).removeprefix("torch."), "threads": count,
+                "encode_ms": of["encode"], "first_ms": of["first"], "next_ms": of["next"],
+                "eight_ms": of["eight"] / len(EIGHT), "first_times": base / of["first"],
+                "next_times": base / of["next"],
             })  # fmt: skip
     return rows
+
+
+def _precisions(name: str, device: torch.device) -> list[Predictor]:
+    """A model in float32 and, if that is another, in what the app would choose."""
+    found = [predictor(name, device, precision) for precision in ("float32", "auto")]
+    return found if found[0].dtype != found[1].dtype else found[:1]
 
 
 def sizes(names: Sequence[str], pixels: Sequence[int], runs: int, device: torch.device) -> Rows:
@@ -97,6 +106,7 @@ def ladder(name: str, runs: int, device: torch.device, compiled: bool) -> Rows:
     }
     if compiled:
         steps["compiled, float32"] = rest(torch.compile(last))  # type: ignore[arg-type]
+        steps["compiled, bfloat16"] = rest(torch.compile(last), torch.bfloat16)  # type: ignore[arg-type]
     ms = medians(steps, runs)
     base = next(iter(ms.values()))
     return [{"model": name, "how": how, "ms": value, "times": base / value} for how, value in ms.items()]
