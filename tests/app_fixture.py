@@ -11,11 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from app import api
 from app.serve import launch
 from app.service import Service
 from cefnet.model import CEFNet
@@ -32,6 +34,14 @@ WAIT = 60_000  # milliseconds: a busy machine is no failure
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def on_its_side(path: Path, pixels: np.ndarray, **options: Any) -> Path:
+    """Writes a photo that lies on its side in the file; `pixels` are upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(np.rot90(pixels)).save(path, exif=exif, **options)
+    return path
 
 
 def set_presence(service: Service, threshold: float) -> None:
@@ -80,6 +90,18 @@ def app(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
         blocks = build(app_service)
         launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
         yield SimpleNamespace(url=blocks.local_url, service=app_service, runs=runs, folder=folder, blocks=blocks)
+        blocks.close(verbose=False)
+
+
+@contextmanager
+def served(service: Service, folder: Path, **options: Any) -> Iterator[gr.Blocks]:
+    """The endpoints alone, served by this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+            api.endpoints(service)
+        launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
+        yield blocks
         blocks.close(verbose=False)
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from app_fixture import app, app_service, browser, visit  # noqa: F401
 from hypothesis import settings
+from refer_fixture import copy, refer  # noqa: F401
+from tab_fixture import answer, now  # noqa: F401
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet

@@ -7,14 +7,19 @@
 import io
 import json
 import pickle
+import shutil
 import struct
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
+
+if TYPE_CHECKING:
+    from train.data.reader import ReferData
 
 WIDTH, HEIGHT = 80, 60
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 50, 210)}
@@ -212,6 +217,31 @@ def _make_refclef(root: Path, protocol: int) -> None:
     for ref in (*berkeley, *unc):
         del ref["file_name"]  # ReferIt's refs have none
     _write(root / "refclef", photos, {"refs(berkeley).p": berkeley, "refs(unc).p": unc}, protocol)
+
+
+@pytest.fixture(scope="module")
+def refer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_refer(tmp_path_factory.mktemp("refer"))
+
+
+@pytest.fixture
+def copy(refer: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(refer, tmp_path / "copy"))
+
+
+def prepare(refer: Path, name: str, out: Path | None, *words: str) -> int:
+    from train.__main__ import main  # whoever only writes the files may be anywhere
+
+    to = () if out is None else ("--out", str(out))
+    return main(["prepare", name, "--refer", str(refer), "--images", str(refer / "images"), *to, *words])
+
+
+def prepared(refer: Path, name: str, out: Path, *words: str) -> "ReferData":
+    from train.data.reader import ReferData
+
+    assert prepare(refer, name, out, *words) == 0
+    return ReferData.open(out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_sense import meant
-from test_expressions import BLUE, GREY, RED, box, frames, painted
+from scenes import BLUE, GREY, RED, box, frames, painted
 
 from train.data.absent import ABSENT_KINDS, other_colours, other_company, other_counts, other_things, tell_absent
 from train.data.things import Frame, Thing

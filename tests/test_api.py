@@ -1,15 +1,9 @@
-"""The API: as `gradio_client`, curl and an MCP client meet it."""
+"""The API: as `gradio_client` and curl meet it."""
 
-import asyncio
-import base64
-import importlib.util
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,14 +14,13 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-from app_fixture import NAMES
+from app_fixture import NAMES, noise, on_its_side, served
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from app import api, strings
-from app.serve import launch
 from app.service import Service
 
 
@@ -41,26 +34,10 @@ def app(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
         client.close()
 
 
-@contextmanager
-def served(service: Service, folder: Path, **options: Any) -> Iterator[gr.Blocks]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
-            api.endpoints(service)
-        launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
-        yield blocks
-        blocks.close(verbose=False)
-
-
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """90 x 1100 upright (height, width): larger than what is shown, and lying on its side in the file."""
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 1100, 3), np.uint8)
-    path = tmp_path_factory.mktemp("photo") / "photo.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    Image.fromarray(np.rot90(pixels)).save(path, exif=exif, quality=60)
-    return path
+    return on_its_side(tmp_path_factory.mktemp("photo") / "photo.jpg", noise(90, 1100), quality=60)
 
 
 def read_png(path: str) -> np.ndarray:
@@ -272,63 +249,3 @@ def test_one_model_alone_is_not_compared(app_service: Service) -> None:
     with gr.Blocks() as blocks:
         api.endpoints(alone)
     assert sorted(blocks.get_api_info()["named_endpoints"]) == ["/explain", "/segment"]
-
-
-# MCP
-
-
-def test_the_mcp_server_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CEFNET_MCP", raising=False)
-    assert api.mcp_server() is False
-    monkeypatch.setenv("CEFNET_MCP", "yes")
-    with pytest.raises(ValueError, match="'yes'; set it to 1"):
-        api.mcp_server()
-
-
-@pytest.mark.parametrize("installed", [True, False])
-def test_a_missing_package_of_the_mcp_server_is_said(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
-    monkeypatch.setenv("CEFNET_MCP", "1")
-    monkeypatch.setattr(api.importlib.util, "find_spec", lambda name: object() if installed else None)
-    if installed:
-        assert api.mcp_server() is True
-        return
-    with pytest.raises(ValueError, match="requirements-mcp.txt"):
-        api.mcp_server()
-
-
-def test_the_tools_are_the_three_endpoints(
-    app_service: Service, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if importlib.util.find_spec("mcp") is None:
-        reason = "needs requirements-mcp.txt"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from mcp import ClientSession
-    from mcp.client.streamable_http import streamable_http_client
-
-    monkeypatch.setattr("gradio.mcp.DEFAULT_TEMP_DIR", str(tmp_path))
-    file = f"data:image/jpeg;base64,{base64.b64encode(photo.read_bytes()).decode()}"
-
-    async def progress(*_: Any) -> None:
-        pass
-
-    async def talk(url: str) -> tuple[Any, Any, Any]:
-        async with streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _):
-            async with ClientSession(read, write) as session:
-                await session.initialize()
-                question = {"photo": file, "expression": "red dog", "mask_threshold": 0.5}
-                # without a wish for progress, Gradio 6.31 gives all outputs as one text
-                answer = await session.call_tool("segment", question, progress_callback=progress)
-                refused = await session.call_tool("segment", {**question, "expression": ""})
-                return await session.list_tools(), answer, refused
-
-    with served(app_service, tmp_path, mcp_server=True) as blocks:
-        with ThreadPoolExecutor(1) as thread:  # the browser's tests have an event loop in this one
-            tools, answer, refused = thread.submit(asyncio.run, talk(blocks.local_url)).result()
-    tools = {tool.name: tool for tool in tools.tools}
-    assert sorted(tools) == ["compare", "explain", "segment"]
-    properties = tools["segment"].inputSchema["properties"]
-    assert "upright" in properties["photo"]["description"] and properties["model"]["enum"] == list(NAMES)
-    assert tools["segment"].inputSchema["required"] == ["photo", "expression"]
-    assert not answer.isError and sum(part.type == "image" for part in answer.content) == 2
-    assert any("red dog" in part.text and "score" in part.text for part in answer.content if part.type == "text")
-    assert refused.isError and strings.API_NO_EXPRESSION in refused.content[0].text

@@ -1,10 +1,8 @@
-"""The tabs that show why, with tiny models: what they draw, what they say, and when they ask a model again."""
+"""The tabs that show why, with tiny models: what they draw, what they say, and what a click in them does."""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -14,65 +12,12 @@ import gradio as gr
 import numpy as np
 import pytest
 from app_fixture import NAMES, noise
+from tab_fixture import ACM, VCM, Page, absent, images, inputs
 
-from app import attend, explain, parts, wordwise
-from app.page import Shared, View
+from app import attend, explain, parts
 from app.picture import picture_from
-from app.service import Answer, Focus, Service, Session
+from app.service import Focus, Service, Session
 from cefnet import render
-
-VCM, ACM = NAMES
-
-
-@pytest.fixture(scope="module")
-def answer(app_service: Service) -> Answer:
-    return app_service.ask(Session(), picture_from(noise(60, 90)), ["the <red> dog", "cat"])
-
-
-@pytest.fixture(scope="module")
-def now(answer: Answer) -> Focus:
-    """By ACM, at a threshold that about half of the photo reaches."""
-    return Focus(answer, ACM, 0, float(np.median(answer.results[ACM][0].probability)))
-
-
-def absent(now: Focus) -> Focus:
-    """The same, but for nothing being present."""
-    results = {name: tuple(replace(one, presence_threshold=2.0) for one in told)
-               for name, told in now.answer.results.items()}  # fmt: skip
-    return replace(now, answer=replace(now.answer, results=results))
-
-
-class Page:
-    """A page of one tab: `part` by elem_id, and `fire`, what an event's handler returns."""
-
-    def __init__(self, tab: Callable[[Service, Shared], View], service: Service) -> None:
-        with gr.Blocks() as self.blocks:
-            session, answer, index = gr.State(None), gr.State(None), gr.Radio([0, 1], value=0)
-            self.shared = Shared(session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1), gr.Checkbox())
-            self.view = tab(service, self.shared)
-
-    def part(self, elem_id: str) -> Any:
-        return next(block for block in self.blocks.blocks.values() if block.elem_id == elem_id)
-
-    def fire(self, part: Any, event: str, values: list[Any]) -> Any:
-        [fn] = [fn for fn in self.blocks.fns.values() if (part._id, event) in fn.targets]
-        return fn.fn(*values)
-
-    def drawn(self, now: Focus, *values: Any) -> Any:
-        """What comes of drawing the tab by way of its event."""
-        [(asked, when)] = self.view.draw(now).items()
-        return self.fire(asked, "change", [when, *inputs(now), *values])
-
-
-def inputs(now: Focus) -> list[Any]:
-    return [now.answer, now.model, now.index, now.threshold, now.result.one_region]
-
-
-def images(html: str) -> list[np.ndarray]:
-    """The pictures of a strip, H x W x 3 RGB."""
-    data = re.findall(r'src="data:image/webp;base64,([^"]+)"', html)
-    return [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for one in data]
-
 
 # Parts
 
@@ -282,113 +227,3 @@ def test_a_model_without_attention_says_so(now: Focus) -> None:
     assert "no co-attention" in drawn[f"attention-note-{ACM}"]
     page = Page(explain.boundary_tab, service)
     assert "no boundary module" in page.view.draw(now)[page.part("boundary-about")]
-
-
-# What each word does
-
-
-def test_variants_by_hand() -> None:
-    groups = wordwise.grouped(["big", "red", "dog"], 16)
-    assert groups == ["big", "red", "dog"]
-    assert wordwise.without(groups) == ["red dog", "big dog", "big red"]
-    assert wordwise.growing(groups) == ["big", "big red", "big red dog"]
-    assert wordwise.grouped(list("abcde"), 2) == ["a b c", "d e"]
-
-
-@pytest.fixture
-def asked(app_service: Service, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The batches that a model was asked for."""
-    batches: list[list[str]] = []
-    segment = app_service.segment
-
-    def counted(session: Any, picture: Any, model: str, expressions: Any, **options: Any) -> Any:
-        batches.append(list(expressions))
-        return segment(session, picture, model, expressions, **options)
-
-    monkeypatch.setattr(app_service, "segment", counted)
-    return batches
-
-
-def test_one_batch_and_the_models_own_masks(app_service: Service, now: Focus, asked: list[list[str]]) -> None:
-    page = Page(wordwise.tab, app_service)
-    html, kept = page.drawn(now, Session(), None)
-    assert asked == [["<red> dog", "the dog", "the <red>", "the"]]  # the whole has its answer already
-    photo, whole = parts.fitted(now)
-    expected = {
-        text: replace(result, mask_threshold=now.threshold, height=60, width=90).found
-        for text, result in kept.results.items()
-    } | {"the <red> dog": whole.found}
-    order = ["<red> dog", "the dog", "the <red>", "the", "the <red>", "the <red> dog"]
-    shown = images(html)
-    for text, picture in zip(order, shown, strict=True):
-        off = np.abs(picture.astype(int) - render.overlay(photo, expected[text])).mean()
-        assert off < np.abs(picture.astype(int) - render.overlay(photo, ~expected[text])).mean() / 2, text
-    assert "without “&lt;red&gt;”" in html and "<red>" not in html
-    change = kept.results["the <red>"].score - kept.results["the"].score
-    assert f"score {kept.results['the <red>'].score:.2f} ({wordwise.signed(change)})" in html
-
-
-def test_what_was_worked_out_is_kept_until_the_question_changes(
-    app_service: Service, now: Focus, asked: list[list[str]]
-) -> None:
-    page, session = Page(wordwise.tab, app_service), Session()
-    _, kept = page.drawn(now, session, None)
-    html, again = page.drawn(replace(now, threshold=0.0), session, kept)
-    assert again is kept and len(asked) == 1
-    assert html.count("overlap 1.00") == 6  # at threshold 0 every mask is the whole photo
-    _, again = page.drawn(replace(now, answer=now.answer.choosing(True)), session, kept)
-    assert again is kept and len(asked) == 1
-    _, other = page.drawn(replace(now, model=VCM), session, kept)
-    assert other.of.levels is now.answer.results[VCM][0].levels and len(asked) == 2
-
-
-@pytest.mark.usefixtures("two_regions")
-def test_one_region_or_all_at_every_level_and_of_every_variant(app_service: Service) -> None:
-    every = Focus(app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"]), ACM, 0, 0.5)
-    best = replace(every, answer=every.answer.choosing(True))
-
-    def shown(now: Focus) -> list[np.ndarray]:
-        html, _ = Page(wordwise.tab, app_service).drawn(now, Session(), None)
-        return [*images(html), *(level.pixels for level in explain.refinement(now))]
-
-    for one, other in zip(shown(every), shown(best), strict=True):
-        differs = np.abs(one.astype(int) - other).max(-1) > 60  # pictures in a page are lossy
-        assert differs[50:, 75:].any() and not differs[:40, :60].any()
-
-
-def test_one_word_has_nothing_to_leave_out(app_service: Service, now: Focus, asked: list[list[str]]) -> None:
-    html, _ = Page(wordwise.tab, app_service).drawn(replace(now, index=1), None, None)
-    assert "“cat” is a single word" in html and asked == [] and images(html) == []
-
-
-def test_long_expressions_are_taken_in_groups_and_batches(app_service: Service, asked: list[list[str]]) -> None:
-    words = "the red dog on left the blue cat on right the black man on top the white car on bottom"
-    answer = app_service.ask(Session(), picture_from(noise(20, 20)), [words])
-    asked.clear()
-    html, kept = Page(wordwise.tab, app_service).drawn(Focus(answer, ACM, 0, 0.0), Session(), None)
-    assert len(kept.groups) == 16 and " ".join(kept.groups) == words and "in groups" in html
-    assert [len(batch) for batch in asked] == [16, 14] and len(images(html)) == 32  # one is in both strips
-
-
-def test_the_word_that_matters_is_named(now: Focus) -> None:
-    def result(columns: int) -> Any:
-        level = np.zeros((10, 10), np.float32)
-        level[:, :columns] = 1
-        return replace(now.answer.results[ACM][0], levels=(level,), height=10, width=10, mask_threshold=0.5)
-
-    whole = result(8)
-    assert "“b” changes the mask most" in wordwise.summary("ab", [result(6), result(2)], whole)
-    assert "25% of the mask stays" in wordwise.summary("ab", [result(6), result(2)], whole)  # 2 of 8 columns
-    assert "at least 88% stays" in wordwise.summary("ab", [result(8), result(7)], whole)
-    assert wordwise.summary("ab", [result(0), result(7)], whole) == "Without “a” no mask is left."
-    assert "no mask here" in wordwise.summary("ab", [result(6), result(2)], replace(whole, presence_threshold=2.0))
-
-
-def test_a_variant_that_finds_nothing_is_no_blob(now: Focus) -> None:
-    photo, whole = parts.fitted(now)
-    gone = wordwise.small(photo, replace(whole, presence_threshold=2.0), whole, "the", whole)
-    np.testing.assert_array_equal(gone.pixels, photo)
-    assert gone.note.endswith("(±0.00), nothing here matches") and "nothing matches" in gone.alt
-    high = wordwise.small(photo, replace(whole, mask_threshold=1.1), whole, "the", None)
-    assert "no pixel is certain enough" in high.note
-    assert wordwise.signed(-0.314) == "−0.31" and wordwise.signed(0.2) == "+0.20" and wordwise.signed(-0.001) == "±0.00"

@@ -1,29 +1,15 @@
-"""Generated expressions are true, and of one thing only: each kind by hand, all kinds against their plain sense."""
+"""Generated expressions are true, and of one thing only: each kind by hand."""
 
-from dataclasses import replace
-
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from plain_sense import meant
+from scenes import BLACK, BLUE, GREY, RED, box, painted
 
-from train.data import augment
 from train.data.colours import COLOURS, colour_shares
 from train.data.expressions import KINDS, PAIRS, PLAIN, Told, describe, scene_of, tell
 from train.data.things import Claim, Frame, Thing, contact, thing, under
 from train.data.vocabulary import SYNONYMS, category_name, means
 
-SIZE = 100
-GREY = np.full((SIZE, SIZE, 3), 128, np.uint8)
 BAGS = ("backpack", "handbag")
-
-
-def box(ann_id: int, x: int, y: int, w: int, h: int, category: str = "cow", certain: bool = True) -> Thing:
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    mask[y : y + h, x : x + w] = 1
-    return thing(ann_id, category, mask, certain)
 
 
 def all_said(target: Thing, things: list[Thing], image: np.ndarray = GREY, tries: int = 120) -> set[str]:
@@ -165,16 +151,6 @@ def kept(target: Thing, things: list[Thing], kind: str, image: np.ndarray = GREY
     return set(told(target, things, image).kept.get(kind, ()))
 
 
-def painted(*parts: tuple[Thing, tuple[int, int, int]]) -> np.ndarray:
-    image = GREY.copy()
-    for t, colour in parts:
-        image[t.mask > 0] = colour
-    return image
-
-
-RED, BLUE, BLACK = (210, 20, 20), (20, 30, 200), (10, 10, 10)
-
-
 def test_a_bare_noun_is_for_the_only_one() -> None:
     cow, dog = box(1, 10, 10, 20, 20), box(2, 60, 10, 20, 20, "dog")
     assert kept(cow, [cow, dog], "name") == {"cow"}
@@ -311,87 +287,3 @@ def test_a_new_kind_is_one_function(kinds: dict) -> None:
     cow = box(1, 10, 10, 20, 20)
     extended = {**kinds, "brands": lambda scene: [Claim("branded {}", lambda rival: False)]}
     assert "branded cow" in tell(scene_of(cow, Frame(GREY, (cow,)), "cow"), "cow", extended).kept["brands"]
-
-
-PAINTS = (RED, BLUE, BLACK, (128, 128, 128), (250, 250, 250), (40, 160, 50))
-THEMES = (  # few names, so that there are rivals and things that have to do with each other
-    ("person", "dog", "car", "bus", "bicycle", "motorcycle", "backpack", "umbrella", "cup", "couch", "horse"),
-    *(("person",), ("dog",), ("car", "bus"), ("person", "cup"), ("person", "horse"), ("person", "backpack")),
-    *(("cup", "dining table"), ("dog", "couch"), ("dog", "car"), ("person", "car")),
-)
-
-
-@st.composite
-def frames(draw: st.DrawFn) -> Frame:
-    """Up to six painted things; many are of one name, some touch, stand on or hide others."""
-    image, things = GREY.copy(), []
-    names = st.sampled_from(draw(st.sampled_from(THEMES)))
-    for ann_id in range(draw(st.integers(1, 6))):
-        name, w, h = draw(names), draw(st.integers(4, 45)), draw(st.integers(4, 45))
-        w = max(4, h // 3) if name == "person" and draw(st.booleans()) else w
-        x, y = draw(st.integers(0, SIZE - w)), draw(st.integers(0, SIZE - h))
-        if things and draw(st.booleans()):  # touching another one: on it, beside it or before it
-            x0, y0, x1, y1 = (round(v * SIZE) for v in draw(st.sampled_from(things)).box)
-            dx, dy = draw(st.integers(-3, 3)), draw(st.integers(0, 4))
-            x, y = draw(st.sampled_from([(x0 + dx, y0 - h + dy), (x1 - 2, y0 + dy), (x0 + dx, y1 - h + 3 * dy)]))
-            x, y = min(max(0, x), SIZE - w), min(max(0, y), SIZE - h)
-        mask = np.zeros((SIZE, SIZE), np.uint8)
-        if draw(st.booleans()):
-            mask[y : y + h, x : x + w] = 1
-        else:
-            cv2.ellipse(mask, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, 1, -1)
-        image[mask > 0] = draw(st.sampled_from(PAINTS))
-        legs = np.arange(SIZE)[:, None] >= y + h // 2
-        image[(mask > 0) & legs & (name == "person")] = draw(st.sampled_from(PAINTS))
-        seen = [(t, t.mask * (1 - mask)) for t in things]
-        things = [thing(t.ann_id, t.category, m, t.certain) for t, m in seen if m.any()]
-        things.append(thing(ann_id, name, mask, draw(st.integers(0, 9)) > 0))
-    return Frame(image, tuple(things))
-
-
-def everything(frame: Frame) -> list[tuple[str, Thing, str]]:
-    """All expressions that are kept, by all nouns: (expression, its target, its kind)."""
-    return [
-        (text, target, kind)
-        for target in frame.things
-        for noun in (target.category, *SYNONYMS.get(target.category, ()))
-        for kind, texts in tell(scene_of(target, frame, noun), noun).kept.items()
-        for text in texts
-    ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(frames())
-def test_every_expression_means_its_target_alone(frame: Frame) -> None:
-    for text, target, _ in everything(frame):
-        assert meant(text, frame.things, frame.image) == [target], text
-
-
-@settings(max_examples=40, deadline=None)
-@given(frames())
-def test_expressions_stay_true_in_the_mirror(frame: Frame) -> None:
-    image = np.ascontiguousarray(frame.image[:, ::-1])
-    mirrored = [replace(t, **vars(thing(0, "", np.ascontiguousarray(t.mask[:, ::-1])))) for t in frame.things]
-    mirrored = [replace(m, ann_id=t.ann_id, category=t.category) for m, t in zip(mirrored, frame.things, strict=True)]
-    for text, target, _ in everything(frame):
-        assert augment.mirrorable(text)
-        found = meant(augment.mirror_text(text), mirrored, image)
-        assert [t.ann_id for t in found] == [target.ann_id], augment.mirror_text(text)
-
-
-@settings(max_examples=40, deadline=None)
-@given(frames(), st.integers(0, 10**6))
-def test_place_words_stay_true_in_crops(frame: Frame, seed: int) -> None:
-    """Crops as `Batches` draws them: free, but mild and around everything annotated where a place is named."""
-    rng = np.random.default_rng(seed)
-    for text, target, kind in everything(frame):
-        strict = augment.names_place(text)
-        if not strict and kind != "depths":
-            assert kind not in ("positions", "ends", "orders", "columns", "comparisons"), text
-            continue
-        boxes = [cv2.boundingRect(t.mask) for t in (frame.things if strict else (target,))]
-        window = augment.draw_window(SIZE, SIZE, boxes, 0.925 if strict else 0.55, rng)
-        cut = [(t, np.ascontiguousarray(window.cut(t.mask))) for t in frame.things]
-        things = [thing(t.ann_id, t.category, mask) for t, mask in cut if mask.any()]
-        found = meant(text, things, window.cut(frame.image))
-        assert [t.ann_id for t in found] == [target.ann_id], text

@@ -1,10 +1,8 @@
-"""What can be taken away: files of a kept answer, and the same question as code, which is run."""
+"""What can be taken away: files of a kept answer."""
 
 import io
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,25 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixture import NAMES, WAIT, noise
+from app_fixture import NAMES, WAIT, noise, on_its_side
 from PIL import Image
 from pycocotools.coco import COCO
 
-from app import exports, figure, snippets, strings, takeaway
+from app import exports, figure, strings
 from app.picture import picture_from
 from app.service import Answer, Focus, Service, Session
-
-HOSTILE = """it's "a" $(id) `id` $HOME \\ FILE <b> {0} %s ü"""
 
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1200 x 140 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
     path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    Image.fromarray(np.rot90(noise(1200, 140))).save(path, exif=exif, compress_level=1)
-    return path
+    return on_its_side(path, noise(1200, 140), compress_level=1)
 
 
 @pytest.fixture(scope="module")
@@ -216,67 +209,6 @@ def test_panels_keep_their_shape_and_stay_within_the_figure() -> None:
             box = axes.get_position()
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1 and box.y1 <= 1
             assert not axes.images or axes.get_aspect() == 1
-
-
-# Code to copy
-
-
-@pytest.fixture
-def served(app: SimpleNamespace) -> str:
-    return app.url.rstrip("/")
-
-
-def run(command: list[str], folder: Path, **options: Any) -> str:
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45)
-    said = run([sys.executable, "-c", snippets.client(query)], photo.parent)
-    *_, found, file = said.splitlines()
-    assert found.startswith("True ")
-    assert Image.open(file).size == (140, 1200)
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45, one_region=True)
-    said = run(["sh", "-euc", snippets.curl(query)], photo.parent)
-    assert said.startswith("event: complete\ndata: ")
-    told = json.loads(said.split("data: ", 1)[1])[0]
-    assert (told["expression"], told["model"]) == (expression, NAMES[1])
-    assert (told["mask_threshold"], told["one_region"]) == (0.45, True)
-    assert told["mask"]["size"] == [1200, 140]
-
-
-@pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, expression: str) -> None:
-    query = snippets.Query("", photo.name, expression, "", str(tiny_checkpoint), 0.45)
-    root = str(Path(__file__).parents[1])
-    said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
-    assert said.splitlines()[-1] == "(1200, 140)"
-
-
-@pytest.mark.parametrize("write", [snippets.client, snippets.curl, snippets.library])
-def test_code_says_what_differs_from_the_model(write: Any) -> None:
-    query = snippets.Query("http://x", "a.png", "dog", NAMES[0], NAMES[0], 0.45)
-    assert "one_region" not in write(query)
-    for one_region, words in ((True, ("True", "true")), (False, ("False", "false"))):
-        code = write(replace(query, one_region=one_region)).replace('"', "").replace(": ", "=")
-        assert any(f"one_region={word}" in code for word in words)
-
-
-def test_weights_are_named_as_others_can_load_them(tmp_path: Path) -> None:
-    assert takeaway.weights("cefnet-acm", "") == takeaway.weights("cefnet-acm", str(tmp_path)) == "cefnet-acm"
-    assert takeaway.weights("mine", "somebody/weights@main") == "somebody/weights"
-
-
-def test_the_address_is_that_of_a_laptop_outside_of_the_page() -> None:
-    assert snippets.address() == "http://127.0.0.1:7860"
 
 
 # On the page
