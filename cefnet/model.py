@@ -106,7 +106,7 @@ class CEFNet(nn.Module):
         )
         top = config.decoder_widths[0]
         self.matching = Matching(sum(channels[2:]), config.text_width) if config.matching else None
-        self.presence = Presence(top, config.text_width) if config.presence else None
+        self.presence = Presence(top, config.text_width, matching=config.matching) if config.presence else None
 
     def standardise(self, images: Tensor) -> Tensor:
         """RGB in 0..1, P x 3 x H x W -> what the encoder's first convolution takes."""
@@ -182,7 +182,7 @@ class CEFNet(nn.Module):
             decoded.mask_logits = self.matching.lean(decoded.mask_logits, fit)
         presence = None
         if self.presence is not None:
-            presence = self.presence(top, decoded.mask_logits[0], sentence)
+            presence = self.presence(top, decoded.mask_logits[0], sentence, fit)
         return Output(
             tuple(decoded.mask_logits),
             tuple(decoded.boundary_logits),

@@ -1,4 +1,4 @@
-"""The README's picture, from the shipped weights: `python docs/make_results.py` writes docs/results.png."""
+"""The README's picture, from the shipped weights: `python docs/make_results.py` writes docs/results.webp."""
 
 import sys
 from pathlib import Path
@@ -33,7 +33,7 @@ def main() -> None:
             found = f"score {result.score:.2f}" if result.present else f"nothing matches, score {result.score:.2f}"
             axis.set_title(f"{expression}\n{title}, {found}", fontsize=9)
             axis.axis("off")
-    figure.savefig(ROOT / "docs" / "results.png", dpi=100)
+    figure.savefig(ROOT / "docs" / "results.webp", dpi=100, pil_kwargs={"quality": 85})
 
 
 if __name__ == "__main__":

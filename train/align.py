@@ -169,8 +169,8 @@ def with_matching(model: CEFNet) -> CEFNet:
     result = CEFNet(replace(model.config, matching=True)).eval()
     state = result.state_dict()
     for name, value in model.state_dict().items():
-        if state[name].shape != value.shape:  # w_place, which has FIT more inputs
-            value = F.pad(value, (0, 0, 0, 0, 0, state[name].shape[1] - value.shape[1]))
+        if state[name].shape != value.shape:  # Eq. 1's w_place and the presence output have more inputs
+            value = F.pad(value, (0, 0) * (value.ndim - 2) + (0, state[name].shape[1] - value.shape[1]))
         state[name] = value
     result.load_state_dict(state)
     return result
