@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -31,12 +32,20 @@ class Traffic(TorchDispatchMode):
 
 
 def machine_peaks(runs: int, device: torch.device) -> dict[str, float]:
-    """What a large matrix product (GFLOP a second) and a large copy (GB a second, read and written) reach here."""
+    """What a large matrix product (GFLOP a second) and a large copy (GB a second, read and written) reach here.
+
+    The product is tried as such and as a 1x1 convolution, because PyTorch has the two from different libraries; the
+    faster one counts.
+    """
     a, b = torch.rand(2, SIDE, SIDE, device=device).unbind(0)
+    places = b.view(1, SIDE, SIDE // 32, 32).contiguous(memory_format=torch.channels_last)
+    kernel = a.view(SIDE, SIDE, 1, 1).contiguous(memory_format=torch.channels_last)
     source = torch.rand(COPIED // 4, device=device)
     target = torch.empty_like(source)
-    ms = medians({"product": lambda: a @ b, "copy": lambda: target.copy_(source)}, runs)
-    return {"gflops": 2 * SIDE**3 / ms["product"] / 1e6, "gbytes": 2 * COPIED / ms["copy"] / 1e6}
+    actions = {"product": lambda: a @ b, "convolution": lambda: F.conv2d(places, kernel)}
+    ms = medians({**actions, "copy": lambda: target.copy_(source)}, runs)
+    product = min(ms[name] for name in actions)
+    return {"gflops": 2 * SIDE**3 / product / 1e6, "gbytes": 2 * COPIED / ms["copy"] / 1e6}
 
 
 def floor(names: tuple[str, ...], runs: int, device: torch.device) -> list[dict[str, Any]]:
