@@ -29,7 +29,7 @@ def main() -> None:
             photo = read_photo(ROOT / "app" / "examples" / file)
             result = predictor.segment(predictor.encode(photo), expression)
             axis = axes[row][column]
-            axis.imshow(render.overlay(photo, result.mask & result.present))
+            axis.imshow(render.overlay(photo, result.found))
             found = f"score {result.score:.2f}" if result.present else f"nothing matches, score {result.score:.2f}"
             axis.set_title(f"{expression}\n{title}, {found}", fontsize=9)
             axis.axis("off")

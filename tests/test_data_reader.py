@@ -2,11 +2,11 @@
 
 import json
 import math
-import pickle
+import multiprocessing
 import resource
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +64,11 @@ def test_shards_and_folder_hold_the_same(folder: Path, tmp_path: Path) -> None:
 def test_threads_and_pickles_read_alike(folder: Path) -> None:
     data = ReferData.open(folder)
     ids = list(data.images) * 4
-    with ThreadPoolExecutor(4) as pool:
-        photos = list(pool.map(pickle.loads(pickle.dumps(data)).photo, ids))
-    assert all(np.array_equal(photo, data.photo(i)) for i, photo in zip(ids, photos, strict=True))
+    spawned = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))  # gets the reader as a pickle
+    with ThreadPoolExecutor(4) as threads, spawned as processes:
+        for pool in (threads, processes):
+            photos = list(pool.map(data.photo, ids))
+            assert all(np.array_equal(photo, data.photo(i)) for i, photo in zip(ids, photos, strict=True))
 
 
 def test_mask_encodings_agree() -> None:

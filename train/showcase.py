@@ -11,6 +11,7 @@ from train.metrics import Record, overlap
 from train.sheets import PREDICTED, TRUTH, Tile, contact_sheet
 
 COLUMNS = 6
+LEGEND = {"true": TRUTH, "predicted": PREDICTED}
 
 
 def extremes(records: Sequence[Record], count: int = 24) -> tuple[list[Record], list[Record]]:
@@ -47,12 +48,13 @@ def draw_sheets(folder: Path, records: Sequence[Record], answers: Answers, data:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, chosen in zip(("worst", "best"), extremes(records), strict=True):
-        tiles = [_tile(record, answers, data) for record in chosen]
-        sheet = contact_sheet(tiles, COLUMNS, legend={"true": TRUTH, "predicted": PREDICTED})
+        tiles = [tile(record, answers, data) for record in chosen]
+        sheet = contact_sheet(tiles, COLUMNS, legend=LEGEND)
         Image.fromarray(sheet).save(folder / f"{name}.png")
 
 
-def _tile(record: Record, answers: Answers, data: ReferData) -> Tile:
+def tile(record: Record, answers: Answers, data: ReferData) -> Tile:
+    """A record as a tile: the photo with the true and the predicted outline; asks again for the mask."""
     [answer] = answers(record.image_id, [record.expression])
     said = "" if record.present else ', answered with "nothing"'
     return Tile(

@@ -77,8 +77,9 @@ def latency(names: Sequence[str], counts: Sequence[int], runs: int, device: torc
 
 def _precisions(name: str, device: torch.device) -> list[Predictor]:
     """A model in float32 and, if that is another, in what the app would choose."""
-    found = [predictor(name, device, precision) for precision in ("float32", "auto")]
-    return found if found[0].dtype != found[1].dtype else found[:1]
+    plain_one = predictor(name, device)
+    chosen = Predictor(plain_one.model, plain_one.tokenizer, device, precision="auto")
+    return [plain_one] if chosen.dtype == plain_one.dtype else [plain_one, chosen]
 
 
 def sizes(names: Sequence[str], pixels: Sequence[int], runs: int, device: torch.device) -> Rows:

@@ -26,9 +26,9 @@ def network(name: str, device: torch.device) -> CEFNet:
     return CEFNet(PRESETS[name]).eval().to(device)
 
 
-def predictor(name: str, device: torch.device, precision: str = "float32") -> Predictor:
-    """The same as people use it; the app asks for the precision "auto"."""
-    return Predictor(folded(network(name, device)), tokenizer(), device, precision=precision)
+def predictor(name: str, device: torch.device) -> Predictor:
+    """The same as people use it."""
+    return Predictor(folded(network(name, device)), tokenizer(), device)
 
 
 def tokenizer() -> Tokenizer:
