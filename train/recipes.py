@@ -117,11 +117,16 @@ def authors(dataset: str, attention: str) -> Recipe:
 def ablation(row: str) -> Recipe:
     """A row of the paper's Table 3 with the encoder, data and budget of `cefnet-acm`; only the modules differ.
 
+    The encoder learns at a tenth of the others' rate: at more, it forgets ImageNet (RUNS.md, 4), in some rows more than
+    in others.
+
     Args:
         row: a key of `cefnet.config.ABLATION`.
     """
     recipe = _compact("cefnet-acm")
-    return replace(recipe, name=f"ablation-{row}", model=recipe.model.with_values(ABLATION[row]))
+    return replace(
+        recipe, name=f"ablation-{row}", model=recipe.model.with_values(ABLATION[row]), pretrained_rate=0.1
+    )
 
 
 def public(attention: str) -> Recipe:
