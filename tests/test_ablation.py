@@ -14,10 +14,12 @@ from tests.test_tables import SMALL
 from train.__main__ import main
 from train.ablation.numbers import NEIGHBOURS
 from train.ablation.page import title, verdict
-from train.ablation.runs import RESULTS, all_runs
+from train.ablation.pictures import LOSSES, keep_logs, smooth
+from train.ablation.runs import RESULTS, Run, all_runs
 from train.measure import read_results
 from train.metrics import summarise
 from train.report import percent
+from train.runlog import LOG
 
 ROWS = ("dfn", "efn", "efn-vcm")
 TINY = [change for change in SMALL if not change.startswith("sizes")]
@@ -93,11 +95,38 @@ def test_what_is_done_is_not_done_again(command: list[str], numbers: dict[str, A
     assert (out / "dfn-0" / RESULTS[""]).is_file()
 
 
+def test_seeds_are_compared_with_the_first_one(command: list[str], numbers: dict[str, Any]) -> None:
+    (pair,) = numbers["noise"]
+    first, second = next(row for row in numbers["rows"] if row["name"] == "efn")["overall_iou_of_seeds"]
+    assert (pair["name"], pair["seeds"]) == ("efn", [0, 1])
+    assert pair["overall_iou"]["difference"] == pytest.approx(second - first)
+    assert "| EFN | 0 | 1 |" in (out_of(command) / "ablation.md").read_text()
+
+
+def test_logs_are_kept(tmp_path: Path) -> None:
+    runs = [Run("efn", 0, tmp_path / "efn-0"), Run("efn", 1, tmp_path / "efn-1"), Run("dfn", 0, tmp_path / "dfn-0")]
+    for run in runs:
+        run.folder.mkdir()
+    for run in runs[:2]:
+        lines = "".join(f"{step},0.5,{run.seed}\n" for step in range(20, 260, 20))
+        (run.folder / LOG).write_text("step,mask,dice\n" + lines)
+    keep_logs(runs, tmp_path / "logs")
+    assert sorted(file.name for file in (tmp_path / "logs").iterdir()) == ["efn-0.csv", "efn-1.csv", LOSSES]
+    assert (tmp_path / "logs" / "efn-1.csv").read_bytes() == (runs[1].folder / LOG).read_bytes()
+    assert cv2.imread(str(tmp_path / "logs" / LOSSES)) is not None
+
+
+def test_losses_are_means_of_ten_lines() -> None:
+    lines = [{"step": 20.0 * n, "mask": float(n)} for n in range(1, 13)]
+    assert smooth(lines, "mask") == ([200.0, 220.0, 240.0], [5.5, 6.5, 7.5])
+    assert smooth(lines[:9], "mask") == ([], [])
+
+
 def test_page_and_picture(command: list[str], numbers: dict[str, Any]) -> None:
     text = (out_of(command) / "ablation.md").read_text()
     for row in numbers["rows"]:
         assert f"| {title(row['name'])} | {row['paper']:.2f} | {percent(row['overall_iou'])} |" in text
-    assert "| DFN | EFN | +3.01 |" in text and text.count("\n## ") == 3
+    assert "| DFN | EFN | 1 | +3.01 |" in text and text.count("\n## ") == 4
     assert cv2.imread(str(out_of(command) / "ablation.png")) is not None
 
 

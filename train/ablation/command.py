@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 
 from cefnet.config import ABLATION
-from train.ablation.numbers import differences, rows
-from train.ablation.page import draw, markdown
+from train.ablation.numbers import differences, noise, rows
+from train.ablation.page import markdown
+from train.ablation.pictures import draw, keep_logs
 from train.ablation.runs import RESULTS, all_runs, measured, train
 
 NUMBERS = Path(__file__).resolve().parents[1] / "ablation.json"
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, default=NUMBERS, metavar="FILE", help="default: train/ablation.json")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the rows beside the paper's, such as x.png")
+    parser.add_argument("--logs", type=Path, metavar="DIR", help="copy the runs' logs here, and draw their losses")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -55,7 +57,9 @@ def main(args: argparse.Namespace) -> None:
         train(run, args)
         measured(run, args)
     about = {"size": args.size, "split": args.split}
-    numbers = about | {"rows": rows(runs, args.size, args.rounds), "differences": differences(runs)}
+    numbers = about | {
+        "rows": rows(runs, args.size, args.rounds), "differences": differences(runs), "noise": noise(runs)
+    }  # fmt: skip
     text = markdown(numbers)
     print(text)
     args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
@@ -63,3 +67,5 @@ def main(args: argparse.Namespace) -> None:
         args.markdown.write_text(text, encoding="utf-8")
     if args.picture:
         draw(numbers, args.picture)
+    if args.logs:
+        keep_logs(runs, args.logs)

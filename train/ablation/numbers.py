@@ -75,6 +75,16 @@ def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return found
 
 
+def noise(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """How a row's other seeds differ from its first one: what a difference of rows must be more than."""
+    firsts = {run.row: run for run in runs if run.seed == 0}
+    return [
+        {"name": run.row, "seeds": [0, run.seed], **compare(firsts[run.row].records(), run.records())}
+        for run in runs
+        if run.seed and run.row in firsts
+    ]
+
+
 @torch.no_grad()
 def cost(runs: dict[str, Run], size: int, rounds: int) -> dict[str, dict[str, Any]]:
     """Parameters, arithmetic, milliseconds of a further expression, memory of a stage's co-attention by its side."""

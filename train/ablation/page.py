@@ -1,14 +1,13 @@
-"""The ablation's numbers as Markdown tables and as a picture."""
+"""The ablation's numbers as Markdown tables."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from train.report import percent
 from train.table import lines
 
-OURS, PAPER = "#2f6f4f", "#8a93a6"
+DIFFERENCE = ["overall IoU", "95%", "mean IoU", "95%", "beyond the photos' choice"]
 
 
 def title(row: str) -> str:
@@ -17,12 +16,17 @@ def title(row: str) -> str:
 
 
 def markdown(numbers: dict[str, Any]) -> str:
-    """What each row reached, the differences of neighbours, by kind and length, and what a row costs."""
+    """What each row reached, how neighbours and seeds differ, by kind and length, and what a row costs."""
     rows = numbers["rows"]
-    found, apart = reached(rows), difference(numbers["differences"])
-    groups = [group(rows, key, name) for key, name in (("by_kind", "kind"), ("by_length", "words"))]
-    return "\n\n".join(["## Reached", found, "## One module more", apart, "## By kind and length", *groups,
-                        "## Cost", cost(rows, numbers["size"])]) + "\n"  # fmt: skip
+    parts = {
+        "Reached": [reached(rows)],
+        "One module more": [difference(numbers["differences"])],
+        "The same row with another seed": [noise(numbers["noise"])] if numbers["noise"] else [],
+        "By kind and length": [group(rows, key, name) for key, name in (("by_kind", "kind"), ("by_length", "words"))],
+        "Cost": [cost(rows, numbers["size"])],
+    }
+    told = [text for name, tables in parts.items() if tables for text in (f"## {name}", *tables)]
+    return "\n\n".join(told) + "\n"
 
 
 def reached(rows: list[dict[str, Any]]) -> str:
@@ -37,13 +41,21 @@ def reached(rows: list[dict[str, Any]]) -> str:
 
 
 def difference(pairs: list[dict[str, Any]]) -> str:
-    head = ["from", "to", "paper", "overall IoU", "95%", "mean IoU", "95%", "seeds", "beyond chance"]
+    head = ["from", "to", "seeds", "paper", *DIFFERENCE]
     return table(head, [
-        [title(p["from"]), title(p["to"]), f"{p['paper']:+.2f}", signed(p["overall_iou"]["difference"]),
-         span(p["overall_iou"]["interval"], "+"), signed(p["mean_iou"]["difference"]),
-         span(p["mean_iou"]["interval"], "+"), str(len(p["seeds"])), verdict(p)]
-        for p in pairs
+        [title(p["from"]), title(p["to"]), str(len(p["seeds"])), f"{p['paper']:+.2f}", *differs(p)] for p in pairs
     ])  # fmt: skip
+
+
+def noise(pairs: list[dict[str, Any]]) -> str:
+    head = ["row", "from seed", "to seed", *DIFFERENCE]
+    return table(head, [[title(p["name"]), *map(str, p["seeds"]), *differs(p)] for p in pairs])
+
+
+def differs(pair: dict[str, Any]) -> list[str]:
+    overall, mean = pair["overall_iou"], pair["mean_iou"]
+    return [signed(overall["difference"]), span(overall["interval"], "+"), signed(mean["difference"]),
+            span(mean["interval"], "+"), verdict(pair)]  # fmt: skip
 
 
 def verdict(pair: dict[str, Any]) -> str:
@@ -82,26 +94,3 @@ def span(interval: list[float], sign: str = "") -> str:
     low, high = (100 * end for end in interval)
     return f"{low:{sign}.1f} to {high:{sign}.1f}"
 
-
-def draw(numbers: dict[str, Any], path: Path) -> None:
-    """Overall IoU of every row with its interval and seeds, the paper's beside it."""
-    from matplotlib.figure import Figure  # half a second that only pictures pay
-
-    rows = numbers["rows"]
-    places = range(len(rows))
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    ours, theirs = figure.subplots(1, 2, sharey=True)
-    for axes, colour, values, of in (
-        (ours, OURS, [100 * r["overall_iou"] for r in rows], f"here: {numbers['split']}, {rows[0]['n']} expressions"),
-        (theirs, PAPER, [r["paper"] for r in rows], "the paper: UNC val"),
-    ):
-        axes.barh(places, values, color=colour, height=0.6)
-        axes.set_xlabel(f"overall IoU, %\n{of}")
-        axes.spines[["top", "right"]].set_visible(False)
-    for place, r in zip(places, rows, strict=True):
-        ours.plot([100 * end for end in r["interval"]], [place, place], color="black", linewidth=1.2)
-        seeds = r["overall_iou_of_seeds"]
-        ours.plot([100 * x for x in seeds], [place] * len(seeds), "o", color="white", markeredgecolor="black", ms=4)
-    ours.set_yticks(list(places), [title(r["name"]) for r in rows])
-    ours.invert_yaxis()
-    figure.savefig(path, dpi=120)
