@@ -44,6 +44,19 @@ def on_its_side(path: Path, pixels: np.ndarray, **options: Any) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def wide_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 x 1100 upright (height, width): larger than what is shown, and lying on its side in the file."""
+    return on_its_side(tmp_path_factory.mktemp("photo") / "photo.jpg", noise(90, 1100), quality=60)
+
+
+@pytest.fixture(scope="session")
+def tall_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1200 x 140 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
+    path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
+    return on_its_side(path, noise(1200, 140), compress_level=1)
+
+
 def set_presence(service: Service, threshold: float) -> None:
     """From which score on the models find something present."""
     for predictor in service.predictors.values():

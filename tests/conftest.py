@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from app_fixture import app, app_service, browser, visit  # noqa: F401
+from app_fixture import app, app_service, browser, tall_photo, visit, wide_photo  # noqa: F401
 from hypothesis import settings
 from refer_fixture import copy, refer  # noqa: F401
 from tab_fixture import answer, now  # noqa: F401

@@ -14,7 +14,7 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-from app_fixture import NAMES, noise, on_its_side, served
+from app_fixture import NAMES, served
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -34,24 +34,18 @@ def app(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
         client.close()
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 x 1100 upright (height, width): larger than what is shown, and lying on its side in the file."""
-    return on_its_side(tmp_path_factory.mktemp("photo") / "photo.jpg", noise(90, 1100), quality=60)
-
-
 def read_png(path: str) -> np.ndarray:
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.array(image)
 
 
-def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, photo: Path, app_service: Service) -> None:
+def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, wide_photo: Path, app_service: Service) -> None:
     predictor = app_service.predictors["cefnet-vcm"]
-    result = predictor.segment(predictor.encode(photo), "red dog")
+    result = predictor.segment(predictor.encode(wide_photo), "red dog")
     threshold = float(np.median(result.probability))  # about half of the pixels, whatever the weights
     answer, mask, overlay = app.client.predict(
-        handle_file(photo), "red dog", mask_threshold=threshold, api_name="/segment"
+        handle_file(wide_photo), "red dog", mask_threshold=threshold, api_name="/segment"
     )
     pixels, expected = read_png(mask), result.probability >= threshold
     assert 0.2 < expected.mean() < 0.8
@@ -65,9 +59,9 @@ def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, photo: Path, a
     assert read_png(overlay).shape == (84, 1024, 3)
 
 
-def test_thresholds_and_size_are_used(app: SimpleNamespace, photo: Path) -> None:
+def test_thresholds_and_size_are_used(app: SimpleNamespace, wide_photo: Path) -> None:
     def ask(**options: float) -> Any:
-        return app.client.predict(handle_file(photo), "dog", "cefnet-acm", api_name="/segment", **options)
+        return app.client.predict(handle_file(wide_photo), "dog", "cefnet-acm", api_name="/segment", **options)
 
     absent, mask, _ = ask(presence_threshold=1)
     assert (absent["present"], absent["box"], absent["area"]) == (False, None, 0)
@@ -77,21 +71,21 @@ def test_thresholds_and_size_are_used(app: SimpleNamespace, photo: Path) -> None
     assert ask(size=96)[0]["score"] != ask()[0]["score"]
 
 
-def test_none_is_the_default(app: SimpleNamespace, photo: Path) -> None:
+def test_none_is_the_default(app: SimpleNamespace, wide_photo: Path) -> None:
     options = dict.fromkeys(("model", "stage", "y", "x", "mask_threshold", "presence_threshold", "one_region"))
-    answer = app.client.predict(handle_file(photo), "dog", **options, api_name="/explain")[0]
+    answer = app.client.predict(handle_file(wide_photo), "dog", **options, api_name="/explain")[0]
     assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-vcm", 5, 0.5)
 
 
 @pytest.mark.usefixtures("two_regions")
 def test_all_regions_or_the_strongest(
-    app: SimpleNamespace, photo: Path, app_service: Service, monkeypatch: pytest.MonkeyPatch
+    app: SimpleNamespace, wide_photo: Path, app_service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = app_service.predictors[NAMES[1]]
     monkeypatch.setattr(second, "config", replace(second.config, one_region=True))
 
     def found(endpoint: str, **options: Any) -> list[tuple[bool, bool, bool]]:
-        answer = app.client.predict(handle_file(photo), "dog", api_name=endpoint, **options)[0]
+        answer = app.client.predict(handle_file(wide_photo), "dog", api_name=endpoint, **options)[0]
         answers = answer.get("answers", [answer])
         masks = [coco_mask.decode(one["mask"]) for one in answers]
         return [(one["one_region"], bool(m[0, 0]), bool(m[-1, -1])) for one, m in zip(answers, masks, strict=True)]
@@ -101,24 +95,24 @@ def test_all_regions_or_the_strongest(
         assert found(endpoint) == [every] and found(endpoint, model=NAMES[1]) == [best]
         assert found(endpoint, one_region=True) == [best]
     assert found("/compare") == [every, best] and found("/compare", one_region=False) == [every, every]
-    assert read_png(app.client.predict(handle_file(photo), "dog", NAMES[1], api_name="/segment")[1])[-1, -1] == 0
+    assert read_png(app.client.predict(handle_file(wide_photo), "dog", NAMES[1], api_name="/segment")[1])[-1, -1] == 0
 
 
-def test_compare(app: SimpleNamespace, photo: Path, app_service: Service) -> None:
-    answer, picture = app.client.predict(handle_file(photo), "dog", mask_threshold=0.5, api_name="/compare")
+def test_compare(app: SimpleNamespace, wide_photo: Path, app_service: Service) -> None:
+    answer, picture = app.client.predict(handle_file(wide_photo), "dog", mask_threshold=0.5, api_name="/compare")
     assert [one["model"] for one in answer["answers"]] == list(NAMES)
     one, two = (coco_mask.decode(one["mask"]) for one in answer["answers"])
     assert answer["iou"] == pytest.approx((one & two).sum() / (one | two).sum())
     assert read_png(picture).shape == (84, 1024, 3)
-    same = app.client.predict(handle_file(photo), "dog", NAMES[1], NAMES[1], api_name="/compare")[0]
+    same = app.client.predict(handle_file(wide_photo), "dog", NAMES[1], NAMES[1], api_name="/compare")[0]
     assert same["iou"] == 1
-    nothing = app.client.predict(handle_file(photo), "dog", presence_threshold=1, api_name="/compare")[0]
+    nothing = app.client.predict(handle_file(wide_photo), "dog", presence_threshold=1, api_name="/compare")[0]
     assert nothing["iou"] == 1 and not any(one["present"] for one in nothing["answers"])
 
 
-def test_explain(app: SimpleNamespace, photo: Path) -> None:
+def test_explain(app: SimpleNamespace, wide_photo: Path) -> None:
     def ask(**options: float) -> Any:
-        return app.client.predict(handle_file(photo), "the red dog", api_name="/explain", **options)
+        return app.client.predict(handle_file(wide_photo), "the red dog", api_name="/explain", **options)
 
     answer, boundary, words, attention = ask(stage=3, y=89, x=0)
     assert [word["caption"] for word in words] == ["the", "red", "dog"] == [word["word"] for word in answer["words"]]
@@ -152,9 +146,11 @@ def test_explain(app: SimpleNamespace, photo: Path) -> None:
         ("/explain", {"y": -1}, "y must be a number of 0 or more."),
     ],
 )
-def test_errors_are_plain(app: SimpleNamespace, photo: Path, endpoint: str, options: dict[str, Any], said: str) -> None:
+def test_errors_are_plain(
+    app: SimpleNamespace, wide_photo: Path, endpoint: str, options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(AppError) as caught:
-        app.client.predict(**{"photo": handle_file(photo), "expression": "dog", **options}, api_name=endpoint)
+        app.client.predict(**{"photo": handle_file(wide_photo), "expression": "dog", **options}, api_name=endpoint)
     assert said in str(caught.value)
     assert str(app.folder) not in str(caught.value)
 
@@ -190,9 +186,9 @@ def test_masks_lie_as_people_see_the_photo(app: SimpleNamespace, tmp_path: Path,
     assert read_png(mask).shape == BAD[name].photo.shape[:2]
 
 
-def test_a_photo_that_is_called_a_drawing_is_refused(app: SimpleNamespace, photo: Path, tmp_path: Path) -> None:
+def test_a_photo_that_is_called_a_drawing_is_refused(app: SimpleNamespace, wide_photo: Path, tmp_path: Path) -> None:
     """Gradio would show it as one, and fail."""
-    shutil.copy(photo, tmp_path / "photo.SVG")
+    shutil.copy(wide_photo, tmp_path / "photo.SVG")
     with pytest.raises(AppError, match="SVG"):
         app.client.predict(handle_file(tmp_path / "photo.SVG"), "dog", api_name="/segment")
 
@@ -204,9 +200,9 @@ def test_a_photo_that_is_called_a_drawing_is_refused(app: SimpleNamespace, photo
         ('{"photo": PHOTO, "expression": "dog \\ud83d"}', "half character"),
     ],
 )
-def test_what_only_raw_json_can_ask(app: SimpleNamespace, photo: Path, question: str, said: str) -> None:
+def test_what_only_raw_json_can_ask(app: SimpleNamespace, wide_photo: Path, question: str, said: str) -> None:
     """A `data:` URL, which Gradio would decode whatever its size, and half of a surrogate pair."""
-    (path,) = httpx.post(f"{app.url}/upload", files={"files": photo.read_bytes()}).json()
+    (path,) = httpx.post(f"{app.url}/upload", files={"files": wide_photo.read_bytes()}).json()
     file = json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})
     body, kind = question.replace("PHOTO", file), {"Content-Type": "application/json"}
     told = httpx.post(f"{app.url}/call/v2/segment", content=body, headers=kind).json()

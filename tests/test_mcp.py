@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_fixture import NAMES, noise, on_its_side, served
+from app_fixture import NAMES, served
 
 from app import api, strings
 from app.service import Service
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 x 1100 upright (height, width): larger than what is shown, and lying on its side in the file."""
-    return on_its_side(tmp_path_factory.mktemp("photo") / "photo.jpg", noise(90, 1100), quality=60)
 
 
 def test_the_mcp_server_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +35,7 @@ def test_a_missing_package_of_the_mcp_server_is_said(monkeypatch: pytest.MonkeyP
 
 
 def test_the_tools_are_the_three_endpoints(
-    app_service: Service, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app_service: Service, wide_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if importlib.util.find_spec("mcp") is None:
         reason = "needs requirements-mcp.txt"
@@ -50,7 +44,7 @@ def test_the_tools_are_the_three_endpoints(
     from mcp.client.streamable_http import streamable_http_client
 
     monkeypatch.setattr("gradio.mcp.DEFAULT_TEMP_DIR", str(tmp_path))
-    file = f"data:image/jpeg;base64,{base64.b64encode(photo.read_bytes()).decode()}"
+    file = f"data:image/jpeg;base64,{base64.b64encode(wide_photo.read_bytes()).decode()}"
 
     async def progress(*_: Any) -> None:
         pass

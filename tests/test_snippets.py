@@ -11,19 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from app_fixture import NAMES, noise, on_its_side
+from app_fixture import NAMES
 from PIL import Image
 
 from app import snippets, takeaway
 
 HOSTILE = """it's "a" $(id) `id` $HOME \\ FILE <b> {0} %s ü"""
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1200 x 140 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
-    path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
-    return on_its_side(path, noise(1200, 140), compress_level=1)
 
 
 @pytest.fixture
@@ -38,9 +31,9 @@ def run(command: list[str], folder: Path, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45)
-    said = run([sys.executable, "-c", snippets.client(query)], photo.parent)
+def test_the_python_code_asks_the_app(served: str, tall_photo: Path, expression: str) -> None:
+    query = snippets.Query(served, tall_photo.name, expression, NAMES[1], NAMES[1], 0.45)
+    said = run([sys.executable, "-c", snippets.client(query)], tall_photo.parent)
     *_, found, file = said.splitlines()
     assert found.startswith("True ")
     assert Image.open(file).size == (140, 1200)
@@ -48,9 +41,9 @@ def test_the_python_code_asks_the_app(served: str, photo: Path, expression: str)
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) -> None:
-    query = snippets.Query(served, photo.name, expression, NAMES[1], NAMES[1], 0.45, one_region=True)
-    said = run(["sh", "-euc", snippets.curl(query)], photo.parent)
+def test_the_shell_code_asks_the_app(served: str, tall_photo: Path, expression: str) -> None:
+    query = snippets.Query(served, tall_photo.name, expression, NAMES[1], NAMES[1], 0.45, one_region=True)
+    said = run(["sh", "-euc", snippets.curl(query)], tall_photo.parent)
     assert said.startswith("event: complete\ndata: ")
     told = json.loads(said.split("data: ", 1)[1])[0]
     assert (told["expression"], told["model"]) == (expression, NAMES[1])
@@ -59,10 +52,11 @@ def test_the_shell_code_asks_the_app(served: str, photo: Path, expression: str) 
 
 
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
-def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, photo: Path, expression: str) -> None:
-    query = snippets.Query("", photo.name, expression, "", str(tiny_checkpoint), 0.45)
+def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, tall_photo: Path, expression: str) -> None:
+    query = snippets.Query("", tall_photo.name, expression, "", str(tiny_checkpoint), 0.45)
     root = str(Path(__file__).parents[1])
-    said = run([sys.executable, "-c", snippets.library(query)], photo.parent, env={**os.environ, "PYTHONPATH": root})
+    python = [sys.executable, "-c", snippets.library(query)]
+    said = run(python, tall_photo.parent, env={**os.environ, "PYTHONPATH": root})
     assert said.splitlines()[-1] == "(1200, 140)"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixture import NAMES, WAIT, noise, on_its_side
+from app_fixture import NAMES, WAIT, noise
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -23,15 +23,8 @@ from app.service import Answer, Focus, Service, Session
 
 
 @pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1200 x 140 upright (height, width): larger than what is shown, lying on its side in the file; an odd name."""
-    path = tmp_path_factory.mktemp("photo") / """my "photo", it's; 1.png"""
-    return on_its_side(path, noise(1200, 140), compress_level=1)
-
-
-@pytest.fixture(scope="module")
-def answer(app_service: Service, photo: Path) -> Answer:
-    return app_service.ask(Session(), picture_from(photo), ["red dog", "犬", "Red  dog!"])
+def answer(app_service: Service, tall_photo: Path) -> Answer:
+    return app_service.ask(Session(), picture_from(tall_photo), ["red dog", "犬", "Red  dog!"])
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +50,9 @@ def read(png: bytes, mode: str) -> np.ndarray:
     return np.array(image)
 
 
-def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: Service, photo: Path) -> None:
+def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: Service, tall_photo: Path) -> None:
     predictor = app_service.predictors[NAMES[0]]
-    result = predictor.segment_many(predictor.encode(photo), now.answer.expressions)[0]
+    result = predictor.segment_many(predictor.encode(tall_photo), now.answer.expressions)[0]
     expected = result.probability >= now.threshold
     assert 0.2 < expected.mean() < 0.8
     assert np.array_equal(read(exports.mask_png(now), "L"), expected * np.uint8(255))
