@@ -196,7 +196,7 @@ def test_crops_under_place_words_are_mild(
 ) -> None:
     batches = Batches(data, tokenizer, replace(PLAIN, crop=1.0, smallest_crop=0.4), seed=0)
     anns = data.annotations_of[11]
-    window = batches.window(11, [Sample(text, (anns[0],), "written")], np.random.default_rng(seed))
+    window = batches.pictures.window(11, [Sample(text, (anns[0],), "written")], np.random.default_rng(seed))
     kept = [data.annotations[a].box for a in (anns[:1] if text == "red car" else anns)]
     assert all(window.x0 <= x and x + w <= window.x1 for x, _, w, _ in kept)
     assert all(window.y0 <= y and y + h <= window.y1 for _, y, _, h in kept)

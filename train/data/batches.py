@@ -12,7 +12,8 @@ from cefnet.text import Tokenizer
 from train.data import augment
 from train.data.batch import Batch
 from train.data.expressions import KINDS, PLAIN, describe
-from train.data.masks import decode_mask
+from train.data.mosaic import TILES, mosaic
+from train.data.pictures import Picture, Pictures
 from train.data.reader import Damaged, ReferData
 from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
@@ -52,7 +53,7 @@ class Batches(Dataset):
     ) -> None:
         self.data, self.tokenizer, self.spec, self.seed, self.steps = data, tokenizer, spec, seed, steps
         self.places = places or range(spec.photos)
-        self.sampler = Sampler(data, spec, split)
+        self.sampler, self.pictures = Sampler(data, spec, split), Pictures(data, spec)
         self.class_of = {category: i + 1 for i, category in enumerate(sorted(data.categories))}
 
     def __len__(self) -> int:
@@ -117,72 +118,33 @@ class Batches(Dataset):
         raise ValueError(f"{ATTEMPTS} photos one after the other can't be used; {skipped[-1]}")
 
     def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
-        """One photo: draws its expressions, then a crop and a flip that they survive, then fills in generated ones."""
+        """One photo, or a mosaic with it: what is drawn for it, then generated expressions, typos and colours."""
         spec, size = self.spec, self.spec.image_size
-        drawn = self.sampler.draw(image_id, rng)
-        record = self.data.images[image_id]
-        window = self.window(image_id, drawn, rng)
-        flip = bool(rng.random() < spec.flip) and all(augment.mirrorable(s.text) for s in drawn)
-        image = augment.squash(window.cut(self.data.photo(image_id)), size)
-        small = {}
-        for ann_id in self.data.annotations_of[image_id]:
-            cut = window.cut(self._mask(ann_id))
-            if cv2.countNonZero(cut):
-                small[ann_id] = augment.squash_mask(cut, size)
-        for ann_id in (a for s in drawn for a in s.ann_ids if a not in small):
-            what = f"annotation {ann_id} of photo {record.file_name}"
-            raise Damaged(f"{what}: its mask is empty, unreadable or not in its box")
-        if flip:
-            image = np.ascontiguousarray(image[:, ::-1])
-            small = {a: np.ascontiguousarray(m[:, ::-1]) for a, m in small.items()}
-            drawn = [replace(s, text=augment.mirror_text(s.text)) for s in drawn]
-        drawn = self._fill(image_id, drawn, small, image, rng)
+        if spec.mosaics and rng.random() < spec.mosaics:
+            beside = [i for i in self.sampler.photos(rng, TILES) if i != image_id]
+            tiles = [self._picture(i, size // 2, rng) for i in (image_id, *beside[: TILES - 1])]
+            picture = mosaic(tiles, self.sampler, rng)
+        else:
+            picture = self._picture(image_id, size, rng)
+        drawn, image = self._fill(picture, rng), picture.image
         drawn = [
             replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn
         ]
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
-        masks = [_union([small[a] for a in s.ann_ids], size) for s in drawn]
-        return _View(image_id, image, drawn, masks, *self._annotated(small))
+        masks = [_union([picture.masks[a] for a in s.ann_ids], size) for s in drawn]
+        return _View(image_id, image, drawn, masks, *self._annotated(picture.masks))
 
-    def _mask(self, ann_id: int) -> np.ndarray:
-        """H x W uint8, 0 or 1; all 0 if it can't be read."""
-        annotation = self.data.annotations[ann_id]
-        record = self.data.images[annotation.image_id]
-        try:
-            return decode_mask(annotation.segmentation, record.height, record.width)
-        except ValueError:
-            return np.zeros((record.height, record.width), np.uint8)
+    def _picture(self, image_id: int, size: int, rng: np.random.Generator) -> Picture:
+        return self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
 
-    def window(self, image_id: int, drawn: Sequence[Sample], rng: np.random.Generator) -> augment.Window:
-        """Draws a crop, or the whole frame, in which drawn expressions stay true.
-
-        It holds their objects whole; where one speaks of place, order or size, it holds every annotated object and
-        nearly the whole frame.
-        """
-        record = self.data.images[image_id]
-        if rng.random() >= self.spec.crop:
-            return augment.Window(0, 0, record.width, record.height)
-        kept = [self.data.annotations[a] for s in drawn for a in s.ann_ids]
-        smallest = self.spec.smallest_crop
-        if any(augment.names_place(s.text) for s in drawn):
-            kept = [self.data.annotations[a] for a in self.data.annotations_of[image_id]]
-            smallest = max(smallest, 0.925)  # 0.855 of the frame
-        return augment.draw_window(record.width, record.height, [a.box for a in kept], smallest, rng)
-
-    def _fill(
-        self,
-        image_id: int,
-        drawn: Sequence[Sample],
-        small: dict[int, np.ndarray],
-        image: np.ndarray,
-        rng: np.random.Generator,
-    ) -> list[Sample]:
+    def _fill(self, picture: Picture, rng: np.random.Generator) -> list[Sample]:
         """Writes the generated expressions, which are made for the frame as it is now."""
+        drawn = picture.samples
         if not any(s.kind in ("generated", "category") for s in drawn):
-            return list(drawn)
+            return drawn
         things = []
-        for ann_id, mask in small.items():
+        for ann_id, mask in picture.masks.items():
             annotation = self.data.annotations[ann_id]
             name = self.data.categories[annotation.category_id]
             things += [] if annotation.iscrowd else [thing(ann_id, name, mask, not annotation.predicted)]
@@ -190,9 +152,10 @@ class Batches(Dataset):
         for sample in drawn:
             said = [*drawn, *filled]
             if sample.kind == "generated":
-                sample = _generated(things, said, image, rng, self.spec.rich) or replace(sample, kind="category")
+                described = _generated(things, said, picture.image, rng, self.spec.rich)
+                sample = described or replace(sample, kind="category")
             if sample.kind == "category":
-                sample = _category(things, rng) or self.sampler.absent(image_id, rng)
+                sample = _category(things, rng) or self.sampler.absent(picture.image_ids, rng)
             filled.append(sample)
         return filled
 

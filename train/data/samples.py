@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ class BatchSpec:
     smallest_crop: float = 0.55  # share of each side that a crop keeps at least
     colour: float = 0.5
     typos: float = 0.03
+    mosaics: float = 0.0  # four photos as one (train/data/mosaic.py); needs an even image_size
     rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
     # Each photo of a step has its own source of chance, so that a process of several prepares its own photos only;
     # False: one source for all in turn, as in the first runs.
@@ -63,8 +64,9 @@ class Sampler:
                 self.misses[a.image_id].append(a.sent)
         annotated = {i for i, r in data.images.items() if r.split == split and data.annotations_of[i]}
         self.ids = np.array(sorted(annotated | self.refs.keys()))
-        if len(self.ids) < spec.photos:
-            raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {spec.photos}")
+        needed = max(spec.photos, 4 if spec.mosaics else 0)
+        if len(self.ids) < needed:
+            raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {needed}")
         several = np.array([len({r.ann_ids for r in self.refs.get(i, ()) if r.ann_ids}) >= 2 for i in self.ids])
         weights = np.where(several, spec.several_weight, 1.0)
         if spec.by_expression:
@@ -86,9 +88,9 @@ class Sampler:
             ]
         return looks
 
-    def photos(self, rng: np.random.Generator) -> list[int]:
-        """The photos of a step, all different."""
-        return [int(i) for i in rng.choice(self.ids, self.spec.photos, replace=False, p=self.weights)]
+    def photos(self, rng: np.random.Generator, count: int | None = None) -> list[int]:
+        """Photos that are all different: as many as a step has, or `count`."""
+        return [int(i) for i in rng.choice(self.ids, count or self.spec.photos, replace=False, p=self.weights)]
 
     def draw(self, image_id: int, rng: np.random.Generator) -> list[Sample]:
         """The expressions of one photo: different objects first, further sentences of them after.
@@ -100,7 +102,7 @@ class Sampler:
         for _ in range(spec.expressions):
             chance = rng.random()
             if chance < spec.absent:
-                samples.append(self.absent(image_id, rng))
+                samples.append(self.absent((image_id,), rng))
             elif chance < spec.absent + spec.generated:
                 kind = "category" if rng.random() < spec.categories else "generated"
                 samples.append(Sample("", (), kind))
@@ -127,14 +129,13 @@ class Sampler:
             return [queue[i] for i in rng.permutation(len(queue))]
         return queue[::-1]
 
-    def absent(self, image_id: int, rng: np.random.Generator) -> Sample:
-        """Something that isn't in the photo: a near miss from absent.json, or a thing that is rarely seen there."""
-        known = self.misses.get(image_id)
+    def absent(self, image_ids: Sequence[int], rng: np.random.Generator) -> Sample:
+        """Something that is in none of some photos: of a single one a near miss, or what is rarely seen in such."""
+        known = self.misses.get(image_ids[0]) if len(image_ids) == 1 else None
         if known and rng.random() < 0.7:
             return Sample(str(rng.choice(known)), (), "absent")
-        here = {self.data.annotations[a].category_id for a in self.data.annotations_of[image_id]}
-        said = " ".join(s.sent for r in self.refs.get(image_id, ()) for s in r.sentences)
-        said = " ".join((said, *self.data.captions.get(image_id, ()))).lower()
+        here = {self.data.annotations[a].category_id for i in image_ids for a in self.data.annotations_of[i]}
+        said = " ".join(text for i in image_ids for text in self.said_of(i)).lower()
         for category in rng.permutation(self.companions.strangers(here)):
             name = self.data.categories[int(category)]
             if not any(w in said for w in category_words(name)):
@@ -142,6 +143,11 @@ class Sampler:
                 text = str(rng.choice(looks)) if looks and rng.random() < 0.5 else name
                 return Sample(text, (), "absent")
         return Sample("unicorn", (), "absent")  # every category is here
+
+    def said_of(self, image_id: int) -> list[str]:
+        """All that is said of a photo."""
+        written = [s.sent for r in self.refs.get(image_id, ()) for s in r.sentences]
+        return [*written, *self.data.captions.get(image_id, ())]
 
 
 class Companions:
