@@ -12,14 +12,15 @@ from cefnet.config import ABLATION
 from tests.photoref_fixture import make_photoref
 from tests.test_tables import SMALL
 from train.__main__ import main
+from train.ablation.command import NUMBERS
 from train.ablation.numbers import NEIGHBOURS
-from train.ablation.page import title, verdict
+from train.ablation.page import markdown, title, verdict
 from train.ablation.pictures import LOSSES, keep_logs, smooth
 from train.ablation.runs import RESULTS, Run, all_runs
 from train.measure import read_results
 from train.metrics import summarise
 from train.report import percent
-from train.runlog import LOG
+from train.runlog import LOG, read_log
 
 ROWS = ("dfn", "efn", "efn-vcm")
 TINY = [change for change in SMALL if not change.startswith("sizes")]
@@ -153,3 +154,11 @@ def test_seeds_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     for words, said in ((["--rows", "acm"], "'acm'"), (["--seeds", "0"], "--seeds is 0")):
         assert main(["ablation", "--data", str(tmp_path), "--out", str(tmp_path), *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_page_in_docs_shows_the_kept_numbers() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
+    assert (docs / "ablation.md").read_text(encoding="utf-8").endswith(markdown(numbers))
+    for run in (f"{row['name']}-{seed}" for row in numbers["rows"] for seed in row["seeds"]):
+        assert len(read_log(docs / "ablation-logs" / f"{run}.csv")) == 83
