@@ -63,11 +63,12 @@ def test_scores_are_the_papers_and_called_so() -> None:
     assert paper.ablated(["DFN"], "testB") == 49.66 and "52.86" in (RECIPES["ablation-dfn"].__doc__ or "")
 
 
-def test_ablation_rows_differ_from_the_shipped_recipe_in_the_modules_alone() -> None:
+def test_ablation_rows_differ_from_the_shipped_recipe_in_the_modules_and_the_encoders_rate() -> None:
     shipped = find("cefnet-acm")
     for row, changes in ABLATION.items():
         recipe = find(f"ablation-{row}")
-        assert replace(recipe, name=shipped.name, model=shipped.model) == shipped
+        alike = replace(recipe, name=shipped.name, model=shipped.model, pretrained_rate=shipped.pretrained_rate)
+        assert alike == shipped and recipe.pretrained_rate == 0.1
         assert recipe.model == shipped.model.with_values(changes)
     assert find("ablation-efn-acm-bem").model == shipped.model
     assert replace(find("cefnet-vcm-public"), name="cefnet-vcm") == find("cefnet-vcm")
