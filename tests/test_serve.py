@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -195,7 +196,9 @@ def test_the_app_writes_nothing_but_its_temporary_files(
         "GRADIO_SERVER_PORT": str(port), "GRADIO_RUN_HISTORY": "True", "GRADIO_ANALYTICS_ENABLED": "True",
     }  # fmt: skip
     log = (tmp_path / "log").open("w+")
-    process = subprocess.Popen([sys.executable, "-m", "app"], cwd=home, env=environment, stdout=log, stderr=log)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which background jobs of a shell ignore
+    command = [sys.executable, "-m", "app"]
+    process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, preexec_fn=heed)
     try:
         url = f"http://127.0.0.1:{port}"
         wait(lambda: process.poll() is not None or answers(url))
