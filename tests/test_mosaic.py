@@ -39,16 +39,14 @@ def tile(number: int, kinds: list[str] | None = None) -> Picture:
     return Picture((number,), np.full((4, 4, 3), number, np.uint8), {number: mask}, samples)
 
 
-def silent(expressions: int = 4) -> Any:
+def silent() -> Any:
     """A sampler of four photos of which nothing is said; photo and annotation i are of category i."""
     annotations = {i: SimpleNamespace(category_id=i) for i in range(4)}
     data = SimpleNamespace(
         annotations=annotations, annotations_of={i: [i] for i in range(4)}, categories=dict(enumerate("abcd"))
     )
     absent = lambda image_ids, rng: Sample(f"not in {image_ids}", (), "absent")  # noqa: E731
-    return SimpleNamespace(
-        data=data, said_of=lambda _: [], absent=absent, spec=SimpleNamespace(expressions=expressions)
-    )
+    return SimpleNamespace(data=data, said_of=lambda _: [], absent=absent)
 
 
 def test_tiles_lie_in_reading_order() -> None:

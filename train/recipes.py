@@ -117,8 +117,7 @@ def authors(dataset: str, attention: str) -> Recipe:
 def ablation(row: str) -> Recipe:
     """A row of the paper's Table 3 with the encoder, data and budget of `cefnet-acm`; only the modules differ.
 
-    The encoder learns at a tenth of the others' rate: at more, it forgets ImageNet (RUNS.md), in some rows more than
-    in others.
+    The encoder learns at a tenth of the others' rate: at more, it forgets ImageNet (RUNS.md).
 
     Args:
         row: a key of `cefnet.config.ABLATION`.

@@ -12,10 +12,10 @@ from cefnet.text import Tokenizer
 from train.data import augment
 from train.data.batch import Batch
 from train.data.expressions import KINDS, PLAIN, describe
-from train.data.mosaic import TILES, mosaic
+from train.data.mosaic import mosaic
 from train.data.pictures import Picture, Pictures
 from train.data.reader import Damaged, ReferData
-from train.data.samples import BatchSpec, Sample, Sampler
+from train.data.samples import TILES, BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
 

@@ -12,10 +12,9 @@ import numpy as np
 from train.data.augment import names_place
 from train.data.pictures import Picture
 from train.data.reader import ReferData
-from train.data.samples import Sample, Sampler
+from train.data.samples import TILES, Sample, Sampler
 from train.data.vocabulary import category_words
 
-TILES = 4
 SMALLEST = 0.002  # of the mosaic: of what is smaller no expression is asked
 TELLING = 2  # words that tell an object from another photo's of its category
 

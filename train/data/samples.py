@@ -14,6 +14,7 @@ from train.data.vocabulary import category_words
 _SEVERAL = re.compile(
     r"\b(?:two|three|four|five|six|several|many|some|group|couple|people|men|women|kids|children|boys|girls|dogs)\b"
 )
+TILES = 4  # photos of a mosaic
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Sampler:
                 self.misses[a.image_id].append(a.sent)
         annotated = {i for i, r in data.images.items() if r.split == split and data.annotations_of[i]}
         self.ids = np.array(sorted(annotated | self.refs.keys()))
-        needed = max(spec.photos, 4 if spec.mosaics else 0)
+        needed = max(spec.photos, TILES if spec.mosaics else 0)
         if len(self.ids) < needed:
             raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {needed}")
         several = np.array([len({r.ann_ids for r in self.refs.get(i, ()) if r.ann_ids}) >= 2 for i in self.ids])
