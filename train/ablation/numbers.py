@@ -22,10 +22,10 @@ from train.speed.timing import medians
 
 SIDES = (20, 40, 96)
 KEPT = ("overall_iou", "mean_iou", "precision", "boundary_f", "by_length", "by_kind")
-# Each row beside the one that it adds a module to, or replaces one of.
+# Each row beside the one that it adds a module to, or replaces one of; last, all parts beside none.
 NEIGHBOURS = (
     ("dfn", "efn"), ("efn", "efn-vcm"), ("efn", "efn-acm"), ("efn-vcm", "efn-acm"), ("efn-vcm", "efn-vcm-bem"),
-    ("efn-acm", "efn-acm-bem"), ("efn-vcm-bem", "efn-acm-bem"),
+    ("efn-acm", "efn-acm-bem"), ("efn-vcm-bem", "efn-acm-bem"), ("dfn", "efn-acm-bem"),
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def markdown(numbers: dict[str, Any]) -> str:
     rows = numbers["rows"]
     parts = {
         "Reached": [reached(rows)],
-        "One module more": [difference(numbers["differences"])],
+        "One module more, and all of them": [difference(numbers["differences"])],
         "The same row with another seed": [noise(numbers["noise"])] if numbers["noise"] else [],
         "By kind and length": [group(rows, key, name) for key, name in (("by_kind", "kind"), ("by_length", "words"))],
         "Cost": [cost(rows, numbers["size"])],
