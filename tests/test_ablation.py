@@ -37,7 +37,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def numbers(command: list[str]) -> dict[str, Any]:
+def numbers(command: list[str]) -> list[dict[str, Any]]:
     assert main(command) == 0
     return json.loads((out_of(command) / "ablation.json").read_text())
 
@@ -46,9 +46,9 @@ def out_of(command: list[str]) -> Path:
     return Path(command[command.index("--out") + 1])
 
 
-def test_rows_say_what_the_records_say(command: list[str], numbers: dict[str, Any]) -> None:
-    assert [row["name"] for row in numbers["rows"]] == list(ROWS)
-    for row in numbers["rows"]:
+def test_rows_say_what_the_records_say(command: list[str], numbers: list[dict[str, Any]]) -> None:
+    assert [row["name"] for row in numbers] == list(ROWS)
+    for row in numbers:
         assert row["seeds"] == ([0, 1] if row["name"] == "efn" else [0])
         files = [out_of(command) / f"{row['name']}-{seed}" / "results.jsonl" for seed in row["seeds"]]
         each = [[record for record in read_results(file) if record.ann_ids] for file in files]
@@ -58,21 +58,21 @@ def test_rows_say_what_the_records_say(command: list[str], numbers: dict[str, An
         assert row["overall_iou_of_seeds"] == [summarise(records)["overall_iou"] for records in each]
         assert (row["expressions"], row["n"], row["config"]) == (4, len(each[0]), ABLATION[row["name"]])
         assert row["parameters"] > 0 and row["ms"] > 0 and row["gflop"] > row["gflop_expression"] > 0
-    dfn, efn, vcm = numbers["rows"]
+    dfn, efn, vcm = numbers
     assert dfn["paper"] == 52.86 and dfn["attention_mb"]["20"] == 0 < vcm["attention_mb"]["20"]
     assert efn["gflop_expression"] > dfn["gflop_expression"]  # E_4 and E_5 once an expression, not once a photo
 
 
-def test_neighbours_are_compared_on_the_seeds_that_both_have(numbers: dict[str, Any]) -> None:
-    pairs = {(p["from"], p["to"]): p for p in numbers["differences"]}
+def test_neighbours_are_compared_on_the_seeds_that_both_have(numbers: list[dict[str, Any]]) -> None:
+    pairs = {(p["from"], p["to"]): p for row in numbers for p in row["differences"]}
     assert list(pairs) == [("dfn", "efn"), ("efn", "efn-vcm")]
     for (first, second), pair in pairs.items():
-        of = {row["name"]: row["overall_iou_of_seeds"][0] for row in numbers["rows"]}
+        of = {row["name"]: row["overall_iou_of_seeds"][0] for row in numbers}
         assert pair["seeds"] == [0] and pair["overall_iou"]["difference"] == pytest.approx(of[second] - of[first])
     assert pairs["dfn", "efn"]["paper"] == pytest.approx(55.87 - 52.86)
 
 
-def test_rows_differ_in_their_modules_alone(command: list[str], numbers: dict[str, Any]) -> None:
+def test_rows_differ_in_their_modules_alone(command: list[str], numbers: list[dict[str, Any]]) -> None:
     del numbers
     recipes = [json.loads((out_of(command) / f"{row}-0" / "recipe.json").read_text()) for row in ROWS]
     for row, recipe in zip(ROWS, recipes, strict=True):
@@ -81,24 +81,24 @@ def test_rows_differ_in_their_modules_alone(command: list[str], numbers: dict[st
     assert recipes[0] == recipes[1] == recipes[2] and recipes[0]["sizes"] == [[0.0, 64]]
 
 
-def test_what_is_done_is_not_done_again(command: list[str], numbers: dict[str, Any]) -> None:
+def test_what_is_done_is_not_done_again(command: list[str], numbers: list[dict[str, Any]]) -> None:
     out = out_of(command)
     before = {file: file.stat().st_mtime_ns for file in out.glob("*/*") if file.name != ".lock"}
     (out / "ablation.json").unlink()
     assert main([*command, "--only-measured"]) == 0
     again = json.loads((out / "ablation.json").read_text())
     assert {file: file.stat().st_mtime_ns for file in before} == before
-    timeless = [[{k: v for k, v in row.items() if k != "ms"} for row in one["rows"]] for one in (numbers, again)]
-    assert timeless[0] == timeless[1] and numbers["differences"] == again["differences"]
+    timeless = [[{k: v for k, v in row.items() if k != "ms"} for row in one] for one in (numbers, again)]
+    assert timeless[0] == timeless[1]
     (out / "dfn-0" / RESULTS[""]).unlink()
     (out / "efn-vcm-0" / "checkpoint.pt").write_bytes(b"")  # would be missed, if it were trained again
     assert main(command) == 0
     assert (out / "dfn-0" / RESULTS[""]).is_file()
 
 
-def test_seeds_are_compared_with_the_first_one(command: list[str], numbers: dict[str, Any]) -> None:
-    (pair,) = numbers["noise"]
-    first, second = next(row for row in numbers["rows"] if row["name"] == "efn")["overall_iou_of_seeds"]
+def test_seeds_are_compared_with_the_first_one(command: list[str], numbers: list[dict[str, Any]]) -> None:
+    (pair,) = (p for row in numbers for p in row["noise"])
+    first, second = next(row for row in numbers if row["name"] == "efn")["overall_iou_of_seeds"]
     assert (pair["name"], pair["seeds"]) == ("efn", [0, 1])
     assert pair["overall_iou"]["difference"] == pytest.approx(second - first)
     assert "| EFN | 0 | 1 |" in (out_of(command) / "ablation.md").read_text()
@@ -123,9 +123,9 @@ def test_losses_are_means_of_ten_lines() -> None:
     assert smooth(lines[:9], "mask") == ([], [])
 
 
-def test_page_and_picture(command: list[str], numbers: dict[str, Any]) -> None:
+def test_page_and_picture(command: list[str], numbers: list[dict[str, Any]]) -> None:
     text = (out_of(command) / "ablation.md").read_text()
-    for row in numbers["rows"]:
+    for row in numbers:
         assert f"| {title(row['name'])} | {row['paper']:.2f} | {percent(row['overall_iou'])} |" in text
     assert "| DFN | EFN | 1 | +3.01 |" in text and text.count("\n## ") == 4
     assert cv2.imread(str(out_of(command) / "ablation.png")) is not None
@@ -159,5 +159,5 @@ def test_the_page_in_docs_shows_the_kept_numbers() -> None:
     docs = Path(__file__).resolve().parents[1] / "docs"
     numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
     assert (docs / "ablation.md").read_text(encoding="utf-8").endswith(markdown(numbers))
-    for run in (f"{row['name']}-{seed}" for row in numbers["rows"] for seed in row["seeds"]):
+    for run in (f"{row['name']}-{seed}" for row in numbers for seed in row["seeds"]):
         assert len(read_log(docs / "ablation-logs" / f"{run}.csv")) == 83

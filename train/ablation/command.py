@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from cefnet.config import ABLATION
-from train.ablation.numbers import differences, noise, rows
+from train.ablation.numbers import rows
 from train.ablation.page import markdown
 from train.ablation.pictures import draw, keep_logs
 from train.ablation.runs import RESULTS, all_runs, measured, train
@@ -57,15 +57,13 @@ def main(args: argparse.Namespace) -> None:
         train(run, args)
         measured(run, args)
     about = {"size": args.size, "split": args.split}
-    numbers = about | {
-        "rows": rows(runs, args.size, args.rounds), "differences": differences(runs), "noise": noise(runs)
-    }  # fmt: skip
-    text = markdown(numbers)
+    table = [row | about for row in rows(runs, args.size, args.rounds)]
+    text = markdown(table)
     print(text)
-    args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    args.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
         args.markdown.write_text(text, encoding="utf-8")
     if args.picture:
-        draw(numbers, args.picture)
+        draw(table, args.picture)
     if args.logs:
         keep_logs(runs, args.logs)

@@ -30,7 +30,7 @@ NEIGHBOURS = (
 
 
 def rows(runs: Sequence[Run], size: int, rounds: int) -> list[dict[str, Any]]:
-    """One row of the table a row of the ablation, all of its seeds together.
+    """One row of the table a row of the ablation, all of its seeds together, beside its neighbours before it.
 
     Args:
         runs: Trained and measured.
@@ -40,7 +40,10 @@ def rows(runs: Sequence[Run], size: int, rounds: int) -> list[dict[str, Any]]:
     by_row = {row: [run for run in runs if run.row == row] for row in ABLATION}
     by_row = {row: of for row, of in by_row.items() if of}
     costs = cost({row: of[0] for row, of in by_row.items()}, size, rounds)
-    return [reached(row, of) | costs[row] for row, of in by_row.items()]
+    pairs, again = differences(runs), noise(runs)
+    compared = {row: {"differences": [p for p in pairs if p["to"] == row],
+                      "noise": [p for p in again if p["name"] == row]} for row in by_row}  # fmt: skip
+    return [reached(row, of) | costs[row] | compared[row] for row, of in by_row.items()]
 
 
 def reached(row: str, runs: Sequence[Run]) -> dict[str, Any]:

@@ -15,15 +15,15 @@ def title(row: str) -> str:
     return " + ".join(row.upper().split("-"))
 
 
-def markdown(numbers: dict[str, Any]) -> str:
+def markdown(rows: list[dict[str, Any]]) -> str:
     """What each row reached, how neighbours and seeds differ, by kind and length, and what a row costs."""
-    rows = numbers["rows"]
+    pairs, again = ([pair for row in rows for pair in row[key]] for key in ("differences", "noise"))
     parts = {
         "Reached": [reached(rows)],
-        "One module more, and all of them": [difference(numbers["differences"])],
-        "The same row with another seed": [noise(numbers["noise"])] if numbers["noise"] else [],
+        "One module more, and all of them": [difference(pairs)],
+        "The same row with another seed": [noise(again)] if again else [],
         "By kind and length": [group(rows, key, name) for key, name in (("by_kind", "kind"), ("by_length", "words"))],
-        "Cost": [cost(rows, numbers["size"])],
+        "Cost": [cost(rows)],
     }
     told = [text for name, tables in parts.items() if tables for text in (f"## {name}", *tables)]
     return "\n\n".join(told) + "\n"
@@ -71,9 +71,9 @@ def group(rows: list[dict[str, Any]], key: str, name: str) -> str:
     return table(head, [[title(r["name"]), *(percent(r[key][c]["overall_iou"]) for c in columns)] for r in rows])
 
 
-def cost(rows: list[dict[str, Any]], size: int) -> str:
+def cost(rows: list[dict[str, Any]]) -> str:
     sides = list(rows[0]["attention_mb"])
-    head = ["row", "parameters", f"GFLOP at {size} px", "of a further expression", "ms of it",
+    head = ["row", "parameters", f"GFLOP at {rows[0]['size']} px", "of a further expression", "ms of it",
             *(f"attention MB {side} x {side}" for side in sides)]  # fmt: skip
     return table(head, [
         [title(r["name"]), f"{r['parameters']:,}", f"{r['gflop']:.2f}", f"{r['gflop_expression']:.2f}",

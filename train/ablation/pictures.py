@@ -18,16 +18,15 @@ SMOOTH = 10  # lines of the log whose mean is drawn
 TERMS = {"mask": "cross entropy of SM_1 to SM_4", "dice": "1 - Dice of SM_1 to SM_4"}
 
 
-def draw(numbers: dict[str, Any], path: Path) -> None:
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Overall IoU of every row with its interval and seeds, the paper's beside it."""
     from matplotlib.figure import Figure  # half a second that only pictures pay
 
-    rows = numbers["rows"]
     places = range(len(rows))
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     ours, theirs = figure.subplots(1, 2, sharey=True)
     for axes, colour, values, of in (
-        (ours, OURS, [100 * r["overall_iou"] for r in rows], f"here: {numbers['split']}, {rows[0]['n']} expressions"),
+        (ours, OURS, [100 * r["overall_iou"] for r in rows], f"here: {rows[0]['split']}, {rows[0]['n']} expressions"),
         (theirs, PAPER, [r["paper"] for r in rows], "the paper: UNC val"),
     ):
         axes.barh(places, values, color=colour, height=0.6)
