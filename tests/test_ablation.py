@@ -56,6 +56,8 @@ def test_rows_say_what_the_records_say(command: list[str], numbers: list[dict[st
         whole = summarise([record for records in each for record in records])
         assert row["overall_iou"] == whole["overall_iou"] and row["interval"] == whole["intervals"]["overall_iou"]
         assert row["overall_iou_of_seeds"] == [summarise(records)["overall_iou"] for records in each]
+        low, high = row["precision_interval"]["0.5"]
+        assert low <= row["precision"]["0.5"] <= high and row["kind_interval"].keys() == row["by_kind"].keys()
         assert (row["expressions"], row["n"], row["config"]) == (4, len(each[0]), ABLATION[row["name"]])
         assert row["parameters"] > 0 and row["ms"] > 0 and row["gflop"] > row["gflop_expression"] > 0
     dfn, efn, vcm = numbers
@@ -127,7 +129,7 @@ def test_page_and_picture(command: list[str], numbers: list[dict[str, Any]]) -> 
     text = (out_of(command) / "ablation.md").read_text()
     for row in numbers:
         assert f"| {title(row['name'])} | {row['paper']:.2f} | {percent(row['overall_iou'])} |" in text
-    assert "| DFN | EFN | 1 | +3.01 |" in text and text.count("\n## ") == 4
+    assert "| DFN | EFN | 1 | +3.01 |" in text and text.count("\n## ") == 5
     assert cv2.imread(str(out_of(command) / "ablation.png")) is not None
 
 

@@ -14,6 +14,7 @@ from train.metrics import (
     by_length,
     contour,
     iou,
+    mean_intervals,
     overlap,
     summarise,
 )
@@ -154,6 +155,14 @@ def test_absent_expressions_count_in_absent_accuracy_alone():
     assert all(alone[key] == numbers[key] for key in alone)
     with pytest.raises(ValueError, match="no expressions"):
         summarise(absent)
+
+
+def test_intervals_of_means_draw_the_same_photos():
+    records = [record(4, 4, n % 5, image_id=n // 3) for n in range(20)]
+    ious = np.array([iou(r.intersection, 8 - r.intersection) for r in records])
+    intervals = mean_intervals(records, np.column_stack([ious, np.ones(20)]))
+    assert intervals[0] == pytest.approx(bootstrap(records)["mean_iou"]) and intervals[0][0] < intervals[0][1]
+    assert intervals[1].tolist() == [1, 1]
 
 
 def test_bootstrap_draws_photos_not_expressions():

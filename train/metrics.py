@@ -170,11 +170,37 @@ def bootstrap(records: Sequence[Record], draws: int = 1000, seed: int = 0) -> di
     return {name: interval(value) for name, value in values.items()}
 
 
+def mean_intervals(records: Sequence[Record], values: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """95% intervals of means over expressions, over resampled photos: K x 2, low and high.
+
+    Args:
+        records: N, which say what photo an expression is of.
+        values: N x K, what is averaged.
+        draws: Resamplings of the photos.
+        seed: Of the resampling.
+    """
+    photos, place = np.unique([record.image_id for record in records], return_inverse=True)
+    sums = np.zeros((len(photos), values.shape[1] + 1))
+    np.add.at(sums, place, np.column_stack([values, np.ones(len(records))]))
+    drawn = draw_photos(len(photos), draws, seed) @ sums
+    return np.array([interval(mean) for mean in (drawn[:, :-1] / drawn[:, -1:]).T])
+
+
 def by_length(records: Sequence[Record], bins: str = "unc") -> dict[str, dict[str, Any]]:
-    """IoU by words an expression has; the last bin also takes longer ones (the paper's models read 20 words).
+    """IoU by words an expression has.
 
     Returns:
         "1-2" and so on -> `overall_iou`, `mean_iou` (None in an empty bin) and `n`.
+
+    Raises:
+        ValueError: `bins` is no key of `BINS`.
+    """
+    return {name: _brief(some) for name, some in in_bins(records, bins).items()}
+
+
+def in_bins(records: Sequence[Record], bins: str = "unc") -> dict[str, list[Record]]:
+    """The records by the words of their expression, "1-2" and so on; the last bin also takes longer ones (the
+    paper's models read 20 words).
 
     Raises:
         ValueError: `bins` is no key of `BINS`.
@@ -183,9 +209,9 @@ def by_length(records: Sequence[Record], bins: str = "unc") -> dict[str, dict[st
         raise ValueError(f"no length bins {bins!r}; choose from {', '.join(BINS)}")
     last = BINS[bins][-1][1]
     return {
-        str(low) if low == high else f"{low}-{high}": _brief(
-            [r for r in records if low <= min(r.words, last) <= high]
-        )
+        str(low) if low == high else f"{low}-{high}": [
+            r for r in records if low <= min(r.words, last) <= high
+        ]
         for low, high in BINS[bins]
     }
 

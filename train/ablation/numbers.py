@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from cefnet.config import ABLATION
@@ -15,7 +16,7 @@ from cefnet.predictor import Predictor
 from cefnet.weights import load
 from train.ablation.runs import Run, expressions_of
 from train.compare import compare
-from train.metrics import summarise
+from train.metrics import THRESHOLDS, Record, bootstrap, by_kind, in_bins, iou, mean_intervals, summarise
 from train.paper import ablated
 from train.speed.latency import ours
 from train.speed.timing import medians
@@ -49,7 +50,8 @@ def rows(runs: Sequence[Run], size: int, rounds: int) -> list[dict[str, Any]]:
 def reached(row: str, runs: Sequence[Run]) -> dict[str, Any]:
     """What one row reached: IoU over the answers of all its seeds, the photos resampled."""
     each = [run.records() for run in runs]
-    numbers = summarise([record for records in each for record in records])
+    together = [record for records in each for record in records]
+    numbers = summarise(together)
     wrongly = summarise([record for run in runs for record in run.records("shuffled")])
     return {
         "name": row,
@@ -59,11 +61,34 @@ def reached(row: str, runs: Sequence[Run]) -> dict[str, Any]:
         "expressions": expressions_of(runs[0]),
         "n": len(each[0]),
         **{key: numbers[key] for key in KEPT},
+        **spread(together),
         "interval": numbers["intervals"]["overall_iou"],
         "mean_interval": numbers["intervals"]["mean_iou"],
         "overall_iou_of_seeds": [summarise(records)["overall_iou"] for records in each],
         "shuffled_overall_iou": wrongly["overall_iou"],
     }
+
+
+def spread(records: Sequence[Record]) -> dict[str, Any]:
+    """95% intervals over resampled photos, of expressions whose object is in the photo.
+
+    Returns:
+        `precision_interval` ("0.5" .. "0.9") and `boundary_f_interval`, [low, high] each, and of overall IoU
+        `kind_interval` and `length_interval`: group -> [low, high], None where it has no expression.
+    """
+    ious = np.array([iou(r.intersection, r.truth + r.predicted - r.intersection) for r in records])
+    values = np.column_stack([*(ious >= x for x in THRESHOLDS), [r.boundary_f for r in records]])
+    *precision, boundary = mean_intervals(records, values).tolist()
+    groups = {
+        "kind_interval": {kind: [r for r in records if r.kind == kind] for kind in by_kind(records)},
+        "length_interval": in_bins(records),
+    }
+    return {
+        "precision_interval": dict(zip(map(str, THRESHOLDS), precision, strict=True)),
+        "boundary_f_interval": boundary,
+        **{key: {name: bootstrap(of)["overall_iou"] if of else None for name, of in group.items()}
+           for key, group in groups.items()},
+    }  # fmt: skip
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:

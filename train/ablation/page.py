@@ -20,9 +20,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     pairs, again = ([pair for row in rows for pair in row[key]] for key in ("differences", "noise"))
     parts = {
         "Reached": [reached(rows)],
+        "Precision and boundaries": [precision(rows)],
         "One module more, and all of them": [difference(pairs)],
         "The same row with another seed": [noise(again)] if again else [],
-        "By kind and length": [group(rows, key, name) for key, name in (("by_kind", "kind"), ("by_length", "words"))],
+        "By kind and length": [group(rows, key, name) for key, name in (("kind", "kind"), ("length", "words"))],
         "Cost": [cost(rows)],
     }
     told = [text for name, tables in parts.items() if tables for text in (f"## {name}", *tables)]
@@ -30,13 +31,19 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def reached(rows: list[dict[str, Any]]) -> str:
-    precision = (f"P@{x}" for x in rows[0]["precision"])
-    head = ["row", "paper", "overall IoU", "95%", "each seed", "mean IoU", "95%", *precision, "boundary F", "shuffled"]
+    head = ["row", "paper", "overall IoU", "95%", "each seed", "mean IoU", "95%", "shuffled"]
     return table(head, [
         [title(r["name"]), f"{r['paper']:.2f}", percent(r["overall_iou"]), span(r["interval"]),
          ", ".join(map(percent, r["overall_iou_of_seeds"])), percent(r["mean_iou"]), span(r["mean_interval"]),
-         *map(percent, r["precision"].values()), percent(r["boundary_f"]), percent(r["shuffled_overall_iou"])]
-        for r in rows
+         percent(r["shuffled_overall_iou"])] for r in rows
+    ])  # fmt: skip
+
+
+def precision(rows: list[dict[str, Any]]) -> str:
+    at = list(rows[0]["precision"])
+    return table(["row", *(f"P@{x}" for x in at), "boundary F"], [
+        [title(r["name"]), *(within(r["precision"][x], r["precision_interval"][x]) for x in at),
+         within(r["boundary_f"], r["boundary_f_interval"])] for r in rows
     ])  # fmt: skip
 
 
@@ -66,9 +73,11 @@ def verdict(pair: dict[str, Any]) -> str:
 
 
 def group(rows: list[dict[str, Any]], key: str, name: str) -> str:
-    columns = list(rows[0][key])
-    head = [f"overall IoU by {name}", *columns]
-    return table(head, [[title(r["name"]), *(percent(r[key][c]["overall_iou"]) for c in columns)] for r in rows])
+    columns = list(rows[0][f"by_{key}"])
+    return table([f"overall IoU by {name}", *columns], [
+        [title(r["name"]), *(within(r[f"by_{key}"][c]["overall_iou"], r[f"{key}_interval"][c]) for c in columns)]
+        for r in rows
+    ])  # fmt: skip
 
 
 def cost(rows: list[dict[str, Any]]) -> str:
@@ -88,6 +97,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def signed(value: float) -> str:
     return f"{100 * value:+.1f}"
+
+
+def within(value: float | None, interval: list[float] | None) -> str:
+    """A number with its interval, such as "24.4 (21.0 to 28.2)"."""
+    return f"{percent(value)} ({span(interval)})" if interval else percent(value)
 
 
 def span(interval: list[float], sign: str = "") -> str:
