@@ -101,7 +101,7 @@ def _distance_to(pixels: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
-def _counts(records: Sequence[Record], refusal: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def counts(records: Sequence[Record], refusal: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Intersections, unions and IoUs; with refusal, "nothing" is an empty mask."""
     answered = [record.present or not refusal for record in records]
     intersections = np.array([r.intersection * a for r, a in zip(records, answered, strict=True)], dtype=np.float64)
@@ -125,7 +125,7 @@ def overlap(records: Sequence[Record], refusal: bool = True) -> dict[str, Any]:
     """
     if not records:
         return {"overall_iou": None, "mean_iou": None, "precision": {str(x): None for x in THRESHOLDS}}
-    intersections, unions, ious = _counts(records, refusal)
+    intersections, unions, ious = counts(records, refusal)
     return {
         "overall_iou": iou(intersections.sum(), unions.sum()),
         "mean_iou": float(ious.mean()),
@@ -135,9 +135,14 @@ def overlap(records: Sequence[Record], refusal: bool = True) -> dict[str, Any]:
 
 def photo_sums(records: Sequence[Record]) -> np.ndarray:
     """Photos x 4, in the order of their ids: intersections, unions, IoUs (with refusal) and expressions, summed."""
+    return summed(records, np.stack(counts(records, refusal=True), axis=1))
+
+
+def summed(records: Sequence[Record], values: np.ndarray) -> np.ndarray:
+    """N x K values of expressions summed by photo, in the order of their ids: photos x (K + 1), last how many."""
     photos, place = np.unique([record.image_id for record in records], return_inverse=True)
-    sums = np.zeros((len(photos), 4))
-    np.add.at(sums, place, np.stack([*_counts(records, refusal=True), np.ones(len(records))], axis=1))
+    sums = np.zeros((len(photos), values.shape[1] + 1))
+    np.add.at(sums, place, np.column_stack([values, np.ones(len(records))]))
     return sums
 
 
@@ -179,10 +184,8 @@ def mean_intervals(records: Sequence[Record], values: np.ndarray, draws: int = 1
         draws: Resamplings of the photos.
         seed: Of the resampling.
     """
-    photos, place = np.unique([record.image_id for record in records], return_inverse=True)
-    sums = np.zeros((len(photos), values.shape[1] + 1))
-    np.add.at(sums, place, np.column_stack([values, np.ones(len(records))]))
-    drawn = draw_photos(len(photos), draws, seed) @ sums
+    sums = summed(records, values)
+    drawn = draw_photos(len(sums), draws, seed) @ sums
     return np.array([interval(mean) for mean in (drawn[:, :-1] / drawn[:, -1:]).T])
 
 
@@ -218,13 +221,23 @@ def in_bins(records: Sequence[Record], bins: str = "unc") -> dict[str, list[Reco
 
 def by_kind(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """IoU by kind of expression: kind -> `overall_iou`, `mean_iou`, `n`."""
+    return {kind: _brief(some) for kind, some in of_kinds(records).items()}
+
+
+def of_kinds(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The records by their expression's kind."""
     kinds = sorted({record.kind for record in records})
-    return {kind: _brief([record for record in records if record.kind == kind]) for kind in kinds}
+    return {kind: [record for record in records if record.kind == kind] for kind in kinds}
 
 
 def _brief(records: Sequence[Record]) -> dict[str, Any]:
     numbers = overlap(records)
     return {"overall_iou": numbers["overall_iou"], "mean_iou": numbers["mean_iou"], "n": len(records)}
+
+
+def boundaries(records: Sequence[Record]) -> list[float]:
+    """Boundary F-measure of each, with refusal: "nothing" is an empty mask."""
+    return [r.boundary_f if r.present else float(r.truth == 0) for r in records]
 
 
 def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
@@ -248,11 +261,10 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
     absent = [record for record in records if not record.ann_ids]
     if not referring:
         raise ValueError("no expressions to measure")
-    boundaries = [r.boundary_f if r.present else float(r.truth == 0) for r in referring]
     return {
         **overlap(referring),
         "without_refusal": overlap(referring, refusal=False),
-        "boundary_f": float(np.mean(boundaries)),
+        "boundary_f": float(np.mean(boundaries(referring))),
         "by_length": by_length(referring, bins),
         "by_kind": by_kind(referring),
         "intervals": bootstrap(referring),

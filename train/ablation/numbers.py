@@ -16,7 +16,9 @@ from cefnet.predictor import Predictor
 from cefnet.weights import load
 from train.ablation.runs import Run, expressions_of
 from train.compare import compare
-from train.metrics import THRESHOLDS, Record, bootstrap, by_kind, in_bins, iou, mean_intervals, summarise
+from train.metrics import (
+    THRESHOLDS, Record, bootstrap, boundaries, counts, in_bins, mean_intervals, of_kinds, summarise,
+)  # fmt: skip
 from train.paper import ablated
 from train.speed.latency import ours
 from train.speed.timing import medians
@@ -76,13 +78,10 @@ def spread(records: Sequence[Record]) -> dict[str, Any]:
         `precision_interval` ("0.5" .. "0.9") and `boundary_f_interval`, [low, high] each, and of overall IoU
         `kind_interval` and `length_interval`: group -> [low, high], None where it has no expression.
     """
-    ious = np.array([iou(r.intersection, r.truth + r.predicted - r.intersection) for r in records])
-    values = np.column_stack([*(ious >= x for x in THRESHOLDS), [r.boundary_f for r in records]])
+    *_, ious = counts(records, refusal=True)
+    values = np.column_stack([*(ious >= x for x in THRESHOLDS), boundaries(records)])
     *precision, boundary = mean_intervals(records, values).tolist()
-    groups = {
-        "kind_interval": {kind: [r for r in records if r.kind == kind] for kind in by_kind(records)},
-        "length_interval": in_bins(records),
-    }
+    groups = {"kind_interval": of_kinds(records), "length_interval": in_bins(records)}
     return {
         "precision_interval": dict(zip(map(str, THRESHOLDS), precision, strict=True)),
         "boundary_f_interval": boundary,
