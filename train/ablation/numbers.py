@@ -17,8 +17,16 @@ from cefnet.weights import load
 from train.ablation.runs import Run, expressions_of
 from train.compare import compare
 from train.metrics import (
-    THRESHOLDS, Record, bootstrap, boundaries, counts, in_bins, mean_intervals, of_kinds, summarise,
-)  # fmt: skip
+    THRESHOLDS,
+    Record,
+    bootstrap,
+    boundaries,
+    counts,
+    in_bins,
+    mean_intervals,
+    of_kinds,
+    summarise,
+)
 from train.paper import ablated
 from train.speed.latency import ours
 from train.speed.timing import medians
