@@ -15,10 +15,11 @@ from app.picture import Picture, picture_from
 from app.service import Answer, Service, Session
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
-# Waits for a pause in the typing, then sends what the box holds by then; an event that waits its turn is replaced by
-# the newest (trigger_mode="always_last").
+# Waits for a pause in the typing, then sends what the box holds by then; nothing where an example or an answer of the
+# history was clicked meanwhile. An event that waits its turn is replaced by the newest (trigger_mode="always_last").
 DEBOUNCE = """async (photo, text, ...rest) => {
   await new Promise(done => setTimeout(done, 300));
+  if (document.activeElement?.closest("#examples, #history")) return [photo, "", ...rest];
   return [photo, document.querySelector("#expression textarea, #expression input").value, ...rest];
 }"""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from app_fixture import NAMES, WAIT, ask, noise, presence, screenshot, upload
 from bad_texts import READ
 from PIL import Image
 
-from app import strings
+from app import events, strings
 from app.gallery import examples
 
 TABS = [name for name in strings.TABS if name != "mask"]
@@ -152,6 +153,30 @@ def test_the_history_brings_an_answer_back(app: SimpleNamespace, visit: Visit) -
     page.locator("#verdict", has_text=examples()[0]["expressions"][0]).wait_for()
     assert page.input_value("#expression textarea") == examples()[0]["expressions"][0]
     assert len(app.runs) == asked
+
+
+@pytest.mark.parametrize("gallery", ["history", "examples"])
+def test_a_click_outdates_what_is_being_typed(
+    app: SimpleNamespace, visit: Visit, monkeypatch: pytest.MonkeyPatch, gallery: str
+) -> None:
+    page = visit()
+    ask(page, "cat")
+    page.locator("#history button").nth(1).wait_for()
+    page.wait_for_timeout(1000)
+    clicked = examples()[gallery == "examples"]["expressions"][0]
+    answered, asked = events.answered, len(app.runs)
+
+    def slowly(*told: Any) -> dict:
+        time.sleep(0.6)
+        return answered(*told)
+
+    monkeypatch.setattr(events, "answered", slowly)
+    page.type("#expression textarea", "s")
+    page.locator(f"#{gallery} button").nth(1).click()
+    page.locator("#verdict", has_text=clicked).wait_for()
+    page.wait_for_timeout(1500)  # time enough for what was typed to be asked and to replace the answer
+    assert clicked in page.inner_text("#verdict")
+    assert ("cats",) not in app.runs[asked:]
 
 
 def test_a_misspelt_word_is_mended_with_a_click(visit: Visit) -> None:
