@@ -147,11 +147,11 @@ class Fusion(nn.Module):
         return self.out(torch.cat([l_out, m_out], dim=1))
 
     @torch.no_grad()
-    def match_strength(self, e: Tensor) -> None:
-        """Makes a new F as strong as E_i (`batch` only): EfficientNet's E_3 and E_4 deviate by about 8, and a
+    def match_strength(self, e: Tensor, share: float = 1.0) -> None:
+        """Gives a new F `share` of E_i's deviation (`batch` only): EfficientNet's E_3 and E_4 deviate by about 8, and a
         branch of deviation 1 is drowned. N x C_i x H x W."""
         if isinstance(self.norm_f, nn.BatchNorm2d):
-            self.norm_f.weight.fill_(e.std((0, 2, 3)).mean().item())
+            self.norm_f.weight.fill_(share * e.std((0, 2, 3)).mean().item())
 
     def normalised(self, f: Tensor) -> Tensor:
         return F.normalize(f, dim=1) if self.l2 else self.norm_f(f)

@@ -79,12 +79,13 @@ def test_feature_has_the_shape_of_e(base: ModelConfig, attention: str) -> None:
         torch.testing.assert_close(fused.feature.norm(dim=1), torch.ones(2, 9, 8))
 
 
-def test_new_branch_is_as_strong_as_e() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_new_branch_is_as_strong_as_e(share: float) -> None:
     fusion = Fusion(replace(BATCH, attention="none"), 10)
     e = 8 * torch.randn(4, 10, 8, 8)
-    fusion.match_strength(e)
+    fusion.match_strength(e, share)
     f = fusion(e, torch.randn(4, 2, 6), torch.randn(4, 8), torch.ones(4, 2, dtype=torch.bool)).feature
-    assert f.std().item() == pytest.approx(8, rel=0.1)
+    assert f.std().item() == pytest.approx(8 * share, rel=0.1)
 
 
 @pytest.mark.parametrize("kernel", [0, 1])

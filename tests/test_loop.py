@@ -120,6 +120,23 @@ def test_another_attention_starts_from_shared_weights(data: Path, finished: Path
     assert (out / "tokenizer.model").read_bytes() == (finished / "tokenizer.model").read_bytes()
 
 
+def test_fusion_starts_at_the_recipes_share_of_the_encoders_strength(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "load_imagenet", lambda model, backbone: None)
+    gains = {}
+    for share in (1.0, 0.25):
+        changes = ["model.vocabulary=400", "pretrained=True", f"fusion_strength={share}"]
+        recipe = recipes.change(recipes.find("smoke"), changes)
+        tokenizer, _ = prepare_text(data, tmp_path, 400, None)
+        recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
+        run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path, Team(torch.device("cpu")))
+        run.start(None, None)
+        gains[share] = torch.stack([fusion.norm_f.weight.mean() for fusion in run.model.fusions.values()])
+    assert (gains[1.0] > 0).all()
+    torch.testing.assert_close(gains[0.25], 0.25 * gains[1.0])
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400"])

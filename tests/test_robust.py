@@ -283,6 +283,13 @@ def test_replay_repeats_a_finite_step_exactly_and_says_so(
     assert "is not a dump of a run" in capsys.readouterr().err
 
 
-def test_recipes_refuse_more_parts_than_photos() -> None:
-    with pytest.raises(ValueError, match="accumulate is 3; it must be 1 to 2"):
-        recipes.change(recipes.find("smoke"), ["accumulate=3"])
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("accumulate=3", "accumulate is 3; it must be 1 to 2"),
+        ("fusion_strength=-1.0", "fusion_strength is -1.0; it must be 0 or more"),
+    ],
+)
+def test_recipes_refuse_what_cannot_be(setting: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        recipes.change(recipes.find("smoke"), [setting])

@@ -60,7 +60,7 @@ class Run:
             load_imagenet(self.model, backbone)
             if self.recipe.model.normalisation == "batch":  # with l2, E and F are of unit length anyway
                 first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
-                self.model.eval().match_strength(first.images.float() / 255)
+                self.model.eval().match_strength(first.images.float() / 255, self.recipe.fusion_strength)
         if embeddings and not init:
             load_embeddings(self.model, self.tokenizer, embeddings)
         if self.team.first:

@@ -33,6 +33,7 @@ class Recipe:
         clip: largest gradient norm; 0 = none.
         ema: decay of the averaged weights, which are the result; 0 = none.
         pretrained: start the encoder from public ImageNet weights.
+        fusion_strength: of each new F beside the ImageNet features E_i that it is added to (deviations; `batch` only).
         frozen_stages: encoder stages 1..n are not trained.
         frozen_norms: BatchNorm of encoder stages 1..n keeps its ImageNet statistics.
         seed: of weights and data.
@@ -59,6 +60,7 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.995
     pretrained: bool = True
+    fusion_strength: float = 1.0
     frozen_stages: int = 2
     frozen_norms: int = 3
     seed: int = 0
@@ -71,6 +73,8 @@ class Recipe:
             raise ValueError(f"optimiser is {self.optimiser!r}; it must be adamw or sgd")
         if self.schedule not in ("poly", "step"):
             raise ValueError(f"schedule is {self.schedule!r}; it must be poly or step")
+        if self.fusion_strength < 0:
+            raise ValueError(f"fusion_strength is {self.fusion_strength}; it must be 0 or more")
         if self.steps < 1 or self.checkpoint_every < 1:
             raise ValueError("steps and checkpoint_every must be at least 1")
         if not 1 <= self.accumulate <= self.data.photos:
