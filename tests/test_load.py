@@ -1,5 +1,6 @@
 """`make load`, for some seconds and with a tiny model: nobody gets another's answer, and errors don't last."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,12 +46,12 @@ def test_another_answer_has_another_fingerprint() -> None:
 
 def test_who_hangs_up_frees_the_queue(app: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever leaves while a model works for somebody else is not worked for."""
-    caller, asked = Caller(app.url), []
+    caller, asked, left = Caller(app.url), [], threading.Event()
     real: Callable[..., Any] = app.service.segment
 
     def slow(session: Any, picture: Any, model: str, expressions: Any, *rest: Any) -> Any:
         asked.append(expressions[0])
-        time.sleep(1.0 if expressions[0] == "slow" else 0)
+        assert expressions[0] != "slow" or left.wait(60)
         return real(session, picture, model, expressions, *rest)
 
     monkeypatch.setattr(app.service, "segment", slow)
@@ -60,5 +61,7 @@ def test_who_hangs_up_frees_the_queue(app: SimpleNamespace, monkeypatch: pytest.
     with pytest.raises(httpx.ReadTimeout):
         with httpx.stream("GET", f"{caller.api}/call/segment/{events[0]}", timeout=0.3) as stream:
             stream.read()
+    time.sleep(0.5)  # until the server has noticed
+    left.set()
     assert caller.fetch(str(first)) and caller.fetch(str(events[1])) and caller.fetch(str(events[2]))
     assert "dog 2" in asked and "dog 0" not in asked
