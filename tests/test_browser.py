@@ -156,15 +156,13 @@ def test_the_history_brings_an_answer_back(app: SimpleNamespace, visit: Visit) -
 
 
 @pytest.mark.parametrize("gallery", ["history", "examples"])
-def test_a_click_outdates_what_is_being_typed(
-    app: SimpleNamespace, visit: Visit, monkeypatch: pytest.MonkeyPatch, gallery: str
-) -> None:
+def test_a_click_outdates_what_is_being_typed(visit: Visit, monkeypatch: pytest.MonkeyPatch, gallery: str) -> None:
     page = visit()
     ask(page, "cat")
     page.locator("#history button").nth(1).wait_for()
     page.wait_for_timeout(1000)
     clicked = examples()[gallery == "examples"]["expressions"][0]
-    answered, asked = events.answered, len(app.runs)
+    answered = events.answered
 
     def slowly(*told: Any) -> dict:
         time.sleep(0.6)
@@ -176,7 +174,6 @@ def test_a_click_outdates_what_is_being_typed(
     page.locator("#verdict", has_text=clicked).wait_for()
     page.wait_for_timeout(1500)  # time enough for what was typed to be asked and to replace the answer
     assert clicked in page.inner_text("#verdict")
-    assert ("cats",) not in app.runs[asked:]
 
 
 def test_a_misspelt_word_is_mended_with_a_click(visit: Visit) -> None:
