@@ -147,7 +147,7 @@ class Fusion(nn.Module):
         return self.out(torch.cat([l_out, m_out], dim=1))
 
     @torch.no_grad()
-    def match_strength(self, e: Tensor, share: float = 1.0) -> None:
+    def match_strength(self, e: Tensor, share: float) -> None:
         """Gives a new F `share` of E_i's deviation (`batch` only): EfficientNet's E_3 and E_4 deviate by about 8, and a
         branch of deviation 1 is drowned. N x C_i x H x W."""
         if isinstance(self.norm_f, nn.BatchNorm2d):

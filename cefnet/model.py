@@ -140,7 +140,7 @@ class CEFNet(nn.Module):
         return self.matching.places(self.matching.seen(e3, e4, e5))
 
     @torch.no_grad()
-    def match_strength(self, images: Tensor, share: float = 1.0) -> None:
+    def match_strength(self, images: Tensor, share: float) -> None:
         """Before training: gives each fusion's F `share` of the strength of the E_i it will be added to (`Fusion`)."""
         for i, e in enumerate(self.encoder(self.standardise(images)), 1):
             if i >= 3:

@@ -160,7 +160,7 @@ def test_a_click_outdates_what_is_being_typed(visit: Visit, monkeypatch: pytest.
     page = visit()
     ask(page, "cat")
     page.locator("#history button").nth(1).wait_for()
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(1000)  # the typing and Enter of `ask` are over
     clicked = examples()[gallery == "examples"]["expressions"][0]
     answered = events.answered
 

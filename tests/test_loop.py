@@ -120,17 +120,21 @@ def test_another_attention_starts_from_shared_weights(data: Path, finished: Path
     assert (out / "tokenizer.model").read_bytes() == (finished / "tokenizer.model").read_bytes()
 
 
+def smoke(data: Path, folder: Path, *changes: str) -> loop.Run:
+    """A run of the recipe `smoke` before its start, with a tokenizer of its own."""
+    recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400", *changes])
+    tokenizer, _ = prepare_text(data, folder, 400, None)
+    recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
+    return loop.Run(recipe, ReferData.open(data), tokenizer, folder, Team(torch.device("cpu")))
+
+
 def test_fusion_starts_at_the_recipes_share_of_the_encoders_strength(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "load_imagenet", lambda model, backbone: None)
     gains = {}
     for share in (1.0, 0.25):
-        changes = ["model.vocabulary=400", "pretrained=True", f"fusion_strength={share}"]
-        recipe = recipes.change(recipes.find("smoke"), changes)
-        tokenizer, _ = prepare_text(data, tmp_path, 400, None)
-        recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
-        run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path, Team(torch.device("cpu")))
+        run = smoke(data, tmp_path, "pretrained=True", f"fusion_strength={share}")
         run.start(None, None)
         gains[share] = torch.stack([fusion.norm_f.weight.mean() for fusion in run.model.fusions.values()])
     assert (gains[1.0] > 0).all()
@@ -139,10 +143,7 @@ def test_fusion_starts_at_the_recipes_share_of_the_encoders_strength(
 
 def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
-    recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400"])
-    tokenizer, _ = prepare_text(data, tmp_path / "run", 400, None)
-    recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
-    run = loop.Run(recipe, ReferData.open(data), tokenizer, tmp_path / "run", Team(torch.device("cpu")))
+    run = smoke(data, tmp_path / "run")
     run.start(None, None)
     batch = next(run.batches(1, 0))
     torch.nn.init.constant_(run.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
