@@ -15,6 +15,7 @@ test: $(VENV)/dev-installed chromium
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.

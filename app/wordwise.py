@@ -46,9 +46,7 @@ def tab(service: Service, shared: Shared) -> View:
         variants = known if known and known.of.levels is whole.levels else work_out(service, session or Session(), now)
         return page(now, variants), variants
 
-    return following(
-        shared, [], [shown, worked], work, [shared.session, worked], show_progress="minimal", **MODELS
-    )
+    return following(shared, [], [shown, worked], work, [shared.session, worked], show_progress="minimal", **MODELS)
 
 
 def work_out(service: Service, session: Session, now: Focus) -> Variants:
@@ -87,10 +85,9 @@ def page(now: Focus, variants: Variants) -> str:
         return about(now) + f'<p class="hint">{escape(strings.WORDWISE_ONE.format(word=now.result.expression))}</p>'
     photo, whole = fitted(now)
     height, width = photo.shape[:2]
-    results = {
-        text: replace(now.alike(one), height=height, width=width)
-        for text, one in variants.results.items()
-    } | {growing(groups)[-1]: whole}
+    results = {text: replace(now.alike(one), height=height, width=width) for text, one in variants.results.items()} | {
+        growing(groups)[-1]: whole
+    }
     less = [
         small(photo, results[text], whole, strings.WORDWISE_LEFT_OUT.format(words=group), whole)
         for group, text in zip(groups, without(groups), strict=True)

@@ -21,9 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="write masks of what expressions name in a photo")
     segment.add_argument("photo", metavar="PHOTO", help="picture file")
     segment.add_argument("expressions", metavar="EXPRESSION", nargs="+", help="such as 'dog on the left'")
-    segment.add_argument(
-        "--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)"
-    )
+    segment.add_argument("--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)")
     segment.add_argument("--revision", help="branch, tag or commit of a Hub model")
     segment.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)"
@@ -77,9 +75,7 @@ def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None
     (folder / "boundary.png").write_bytes(render.png(render.grey(result.boundary)))
     (folder / "overlay.png").write_bytes(render.png(render.overlay(photo, mask)))
     about = {"model": model} | result.to_dict()
-    (folder / "result.json").write_text(
-        json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (folder / "result.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def info(args: argparse.Namespace) -> None:

@@ -61,9 +61,7 @@ class Fusion(nn.Module):
         if config.attention == "vcm":
             self.attention = VanillaCoAttention(width, scaled=not self.l2)
         else:
-            values = (
-                width // 2 if kernel else width
-            )  # 256 of 512, widened by the branch, in the authors' code
+            values = width // 2 if kernel else width  # 256 of 512, widened by the branch, in the authors' code
             self.attention = AsymmetricCoAttention(width, values)
             self.of_bins = kernel < 2 and not self.residual  # Cat(L~, M~) is a mixture of 110 vectors: see `convolve`
         self.branch_m, self.branch_l = (

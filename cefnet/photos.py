@@ -106,9 +106,7 @@ def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
     return lambda band: change[band.mode].apply(band)
 
 
-def _pixels(
-    image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None, name: str
-) -> NDArray[np.generic]:
+def _pixels(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None, name: str) -> NDArray[np.generic]:
     if image.mode == "F":
         return np.asarray(image)
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion cuts them off at 255

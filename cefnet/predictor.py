@@ -153,9 +153,7 @@ class Predictor:
             probability = enlarge(levels[0], photo.height, photo.width)
             chosen = probability[probability >= threshold]
             score = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
-        boundary = (
-            to_numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
-        )
+        boundary = to_numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
         length = len(tokens.ids)
         words = {stage: to_numpy(alpha[n, :length].float()) for stage, alpha in output.word_attention.items()}
         places = {  # on the CPU, and without the batch's other expressions

@@ -1,4 +1,4 @@
-""""Is it there at all": the shipped models' own output (not in the paper)."""
+""" "Is it there at all": the shipped models' own output (not in the paper)."""
 
 from __future__ import annotations
 

@@ -80,9 +80,7 @@ class Tokenizer:
                 limits.
         """
         if len(expression) > MAX_CHARACTERS and not truncate:
-            raise ValueError(
-                f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}."
-            )
+            raise ValueError(f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}.")
         ids: list[int] = []
         words: list[str] = []
         word_of: list[int] = []
@@ -94,9 +92,7 @@ class Tokenizer:
                 word_of += [len(words)] * len(pieces)
                 words.append(word)
         if not ids:
-            raise ValueError(
-                "There is nothing to read in the expression; type a few words, such as 'dog on the left'."
-            )
+            raise ValueError("There is nothing to read in the expression; type a few words, such as 'dog on the left'.")
         if not truncate and (halves := [c for c in expression if "\ud800" <= c <= "\udfff"]):
             raise ValueError(  # no JSON, file or page can hold it, so that no answer could be given
                 f"There is nothing to read in a half character (U+{ord(halves[0]):04X}) of the expression;"
@@ -112,9 +108,7 @@ class Tokenizer:
             words = words[: word_of[-1] + 1]
         return Tokens(tuple(ids), tuple(words), tuple(word_of))
 
-    def batch(
-        self, expressions: Sequence[str], max_tokens: int = 48, truncate: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def batch(self, expressions: Sequence[str], max_tokens: int = 48, truncate: bool = False) -> tuple[Tensor, Tensor]:
         """Encodes expressions to one padded batch.
 
         Returns:
@@ -156,9 +150,7 @@ class TextEncoder(nn.Module):
         ValueError: If `width` is odd or `normalise` is unknown.
     """
 
-    def __init__(
-        self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]
-    ) -> None:
+    def __init__(self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]) -> None:
         super().__init__()
         if width % 2:
             raise ValueError(f"width is {width}; it must be even, half of it for each direction of the GRU.")

@@ -58,9 +58,7 @@ class Checkpoint:
     sha256: str
 
 
-def load(
-    name_or_path: str | Path, device: str | torch.device = "auto", revision: str | None = None
-) -> Checkpoint:
+def load(name_or_path: str | Path, device: str | torch.device = "auto", revision: str | None = None) -> Checkpoint:
     """Loads a shipped name, a weights folder, a run folder or a Hub id.
 
     Shipped weights are checked against the SHA-256 in `weights/manifest.json`. Hub models come from the local
@@ -95,9 +93,7 @@ def load(
     return Checkpoint(model.to(target).eval(), tokenizer, config, words, name, source, folder, sha256)
 
 
-def save(
-    folder: str | Path, model: CEFNet, tokenizer_file: str | Path, words: dict[str, int], card: str
-) -> None:
+def save(folder: str | Path, model: CEFNet, tokenizer_file: str | Path, words: dict[str, int], card: str) -> None:
     """Writes a weights folder, floats as fp16; each file is replaced in one step, the weights last.
 
     Args:
@@ -165,9 +161,7 @@ def locate(
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) and ".." not in name:
         return _from_hub(name, revision), f"{name}@{revision or 'main'}", None
     shipped = ", ".join(sorted(manifest)) or "none yet"
-    raise ValueError(
-        f"There is no model {name!r}. Give a shipped name ({shipped}), a folder or a Hub id (owner/name)."
-    )
+    raise ValueError(f"There is no model {name!r}. Give a shipped name ({shipped}), a folder or a Hub id (owner/name).")
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -191,9 +185,7 @@ def _from_hub(repository: str, revision: str | None) -> Path:
 
     def fetch(local: bool) -> Path:
         return Path(
-            snapshot_download(
-                repository, revision=revision, allow_patterns=[*FILES, CARD], local_files_only=local
-            )
+            snapshot_download(repository, revision=revision, allow_patterns=[*FILES, CARD], local_files_only=local)
         )
 
     if revision and re.fullmatch(r"[0-9a-f]{40}", revision):  # a commit never changes: the cache will do
@@ -212,9 +204,7 @@ def _from_hub(repository: str, revision: str | None) -> Path:
 def _build(config: ModelConfig, serialised: bytes) -> CEFNet:
     """A CEFNet with these weights; a ValueError says which tensors don't fit."""
     tensors = parse_tensors(serialised, config)
-    model = CEFNet(
-        config
-    )  # on the CPU: the meta device imports its decompositions first, which takes seconds
+    model = CEFNet(config)  # on the CPU: the meta device imports its decompositions first, which takes seconds
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:

@@ -24,9 +24,7 @@ settings.load_profile("patient")
 COLOURS = ("red", "blue", "green", "black", "white", "brown")
 THINGS = ("dog", "cat", "man", "woman", "car", "chair", "horse", "skateboarder")
 PLACES = ("left", "right", "middle", "top", "bottom")
-SENTENCES = [
-    f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES
-]
+SENTENCES = [f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,9 +60,7 @@ def tiny_config(tiny_tokenizer: Path) -> ModelConfig:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(
-    tiny_tokenizer: Path, tiny_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_checkpoint(tiny_tokenizer: Path, tiny_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder of `tiny_config` with random weights. Shared: copy it before changing it."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "tiny"

@@ -64,9 +64,7 @@ def make_photoref(folder: Path, photos: int = 12, seed: int = 0, layout: str = "
             refs.append(_ref(len(refs) + 1, ann_id, image_id, category, split, colour, place))
         if i % 3 == 0:
             name = CATEGORIES[objects[0][0]]
-            captions += [
-                {"image_id": image_id, "caption": f"A {objects[0][1]} {name} stands {how} ."} for how in "ab"
-            ]
+            captions += [{"image_id": image_id, "caption": f"A {objects[0][1]} {name} stands {how} ."} for how in "ab"]
         missing = sorted(set(CATEGORIES) - {o[0] for o in objects})
         absent += [{"image_id": image_id, "sent": f"purple {CATEGORIES[c]}", "split": split} for c in missing]
         files[record["file_name"]] = cv2.imencode(".webp", photo[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 101])[
@@ -89,10 +87,7 @@ def _draw_single(photo: np.ndarray, rng: np.random.Generator) -> list[tuple]:
 def _draw_several(photo: np.ndarray, rng: np.random.Generator) -> list[tuple]:
     places = {"top left": (4, 4), "top right": (60, 6), "bottom left": (6, 42), "bottom right": (58, 40)}
     chosen = rng.permutation(sorted(places))[: int(rng.integers(2, 5))]
-    return [
-        _draw(photo, rng, (*places[p], int(rng.integers(16, 30)), int(rng.integers(14, 26))), p)
-        for p in chosen
-    ]
+    return [_draw(photo, rng, (*places[p], int(rng.integers(16, 30)), int(rng.integers(14, 26))), p) for p in chosen]
 
 
 def _draw(photo: np.ndarray, rng: np.random.Generator, box: tuple[int, int, int, int], place: str) -> tuple:

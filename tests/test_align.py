@@ -118,9 +118,7 @@ def test_every_layer_that_reads_the_sentence_is_known(tiny_config: ModelConfig, 
     assert {id(layer) for layer in reading} == {id(layer) for layer in readers(model)}
 
 
-def test_the_command(
-    folder: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command(folder: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "aligned"
     words = ["--data", str(folder), "--out", str(out), "--steps", "300", "--photos", "6"]
     assert main(["align", str(tiny_checkpoint), *words]) == 0

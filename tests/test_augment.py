@@ -36,9 +36,7 @@ def test_mirroring_twice_is_the_identity(words: list[str]) -> None:
     assert augment.mirror_text(augment.mirror_text(text)) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["number 4", "player 12 on left", "sign that says stop", "man right behind the car"]
-)
+@pytest.mark.parametrize("text", ["number 4", "player 12 on left", "sign that says stop", "man right behind the car"])
 def test_what_a_mirror_breaks(text: str) -> None:
     assert not augment.mirrorable(text)
 

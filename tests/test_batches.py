@@ -21,12 +21,8 @@ from train.data.samples import BatchSpec, Companions, Sample, Sampler, clear_sub
 from train.data.vocabulary import means
 
 SIZE = 64
-PLAIN = BatchSpec(
-    SIZE, photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, flip=0
-)
-WILD = BatchSpec(
-    SIZE, photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0
-)
+PLAIN = BatchSpec(SIZE, photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, flip=0)
+WILD = BatchSpec(SIZE, photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0)
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +187,7 @@ def test_crops_keep_the_drawn_objects(data: ReferData, tokenizer: Tokenizer) -> 
 
 
 @given(st.integers(0, 1000), st.sampled_from(["red car", "left car", "second one", "biggest dog"]))
-def test_crops_under_place_words_are_mild(
-    data: ReferData, tokenizer: Tokenizer, seed: int, text: str
-) -> None:
+def test_crops_under_place_words_are_mild(data: ReferData, tokenizer: Tokenizer, seed: int, text: str) -> None:
     batches = Batches(data, tokenizer, replace(PLAIN, crop=1.0, smallest_crop=0.4), seed=0)
     anns = data.annotations_of[11]
     window = batches.pictures.window(11, [Sample(text, (anns[0],), "written")], np.random.default_rng(seed))

@@ -56,9 +56,7 @@ def test_vcm_is_equations_3_to_5(size: tuple[int, int], scaled: bool) -> None:
         torch.testing.assert_close(m_out[n].flatten(1), mm @ a1.T)  # (5)
         torch.testing.assert_close(l_out[n].flatten(1), ll @ a2.T)
         y, x = size[0] - 1, size[1] // 2
-        torch.testing.assert_close(
-            affinity.row(n, y, x).flatten().double(), a1[y * size[1] + x], atol=1e-6, rtol=0
-        )
+        torch.testing.assert_close(affinity.row(n, y, x).flatten().double(), a1[y * size[1] + x], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -62,14 +62,11 @@ def lite2_by_name(p: dict[str, Tensor], x: Tensor) -> list[Tensor]:
 
     def step(x: Tensor, conv: str, norm: str, stride: int = 1, groups: int = 1) -> Tensor:
         w = p[f"{conv}.weight"].double()
-        pads = [
-            max((math.ceil(n / stride) - 1) * stride + w.shape[-1] - n, 0) for n in (x.shape[-1], x.shape[-2])
-        ]
+        pads = [max((math.ceil(n / stride) - 1) * stride + w.shape[-1] - n, 0) for n in (x.shape[-1], x.shape[-2])]
         x = F.pad(x, [half for pad in pads for half in (pad // 2, pad - pad // 2)])
         x = F.conv2d(x, w, stride=stride, groups=groups)
         mean, variance, scale, shift = (
-            p[f"{norm}.{k}"].double().view(-1, 1, 1)
-            for k in ("running_mean", "running_var", "weight", "bias")
+            p[f"{norm}.{k}"].double().view(-1, 1, 1) for k in ("running_mean", "running_var", "weight", "bias")
         )
         return (x - mean) / (variance + 1e-3).sqrt() * scale + shift
 
@@ -89,9 +86,7 @@ def lite2_by_name(p: dict[str, Tensor], x: Tensor) -> list[Tensor]:
 def test_converted_lite2_computes_what_the_checkpoint_does(lite2_checkpoint: dict[str, Tensor]) -> None:
     assert len(lite2_checkpoint) == 386
     converted = convert_efficientnet.convert(lite2_checkpoint)
-    assert (
-        len(converted) == 386 - 8
-    )  # without the classifier's weight and bias, its 1x1 convolution and that one's BN
+    assert len(converted) == 386 - 8  # without the classifier's weight and bias, its 1x1 convolution and that one's BN
     encoder = build_encoder("efficientnet_lite2")
     encoder.load_state_dict(converted, strict=True)
     x = torch.randn(1, 3, 29, 40, dtype=torch.float64)
@@ -101,9 +96,7 @@ def test_converted_lite2_computes_what_the_checkpoint_does(lite2_checkpoint: dic
             torch.testing.assert_close(actual, expected)
 
 
-@pytest.mark.parametrize(
-    "key", ["_blocks.21._bn0.weight", "_blocks.3._se_reduce.weight", "layer1.0.conv1.weight"]
-)
+@pytest.mark.parametrize("key", ["_blocks.21._bn0.weight", "_blocks.3._se_reduce.weight", "layer1.0.conv1.weight"])
 def test_a_foreign_efficientnet_checkpoint_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match=f"unexpected tensor '{key}'"):
         convert_efficientnet.rename(key)

@@ -48,9 +48,7 @@ def test_photos_fit_their_masks(folder: Path) -> None:
         photo, mask = data.photo(ref.image_id), data.union(ref.image_id, ref.ann_ids)
         assert photo.dtype == np.uint8 and photo.shape == (*mask.shape, 3) and mask.dtype == bool
         colour = next(s.sent for s in ref.sentences if s.kind == "look").split()[0]
-        assert (
-            np.abs(photo[mask].mean(0) - COLOURS[colour]).max() < 12
-        )  # RGB, not BGR; polygons include their rim
+        assert np.abs(photo[mask].mean(0) - COLOURS[colour]).max() < 12  # RGB, not BGR; polygons include their rim
         assert mask.sum() == pytest.approx(data.annotations[ref.ann_ids[0]].area, abs=2)
 
 

@@ -68,9 +68,7 @@ def test_two_processes_have_the_gradients_of_one(recipe: Recipe, data: Path, fol
     spawn(work, (port, variants(recipe), data, folder), nprocs=2)
     for variant in variants(recipe):
         wanted = gradients(replace(variant, accumulate=1), data, folder, ALONE)
-        first, second = (
-            torch.load(folder / f"{variant.name}-{i}.pt", weights_only=True) for i in range(2)
-        )
+        first, second = (torch.load(folder / f"{variant.name}-{i}.pt", weights_only=True) for i in range(2))
         assert first["samples"] + second["samples"] == wanted["samples"]
         assert len(first["samples"]) == 4 and len(second["samples"]) == 6
         assert_close(first, wanted)

@@ -98,9 +98,7 @@ def looks_alone(photos: list[list[Query]], data: ReferData) -> list[list[Query]]
     for photo in photos:
         looks = [query for query in photo if query.kind == "look"]
         colours = [query.expression.split()[0] for query in looks]
-        unique.append(
-            [query for query, colour in zip(looks, colours, strict=True) if colours.count(colour) == 1]
-        )
+        unique.append([query for query, colour in zip(looks, colours, strict=True) if colours.count(colour) == 1])
     return [photo for photo in unique if photo]
 
 
@@ -195,11 +193,7 @@ def test_command_line_writes_numbers_and_results(folder, tmp_path, capsys):
     out, lines = tmp_path / "new" / "numbers.json", tmp_path / "results.jsonl"
     run("baseline:largest", "--data", folder, "--split", "dev", "--json", out, "--results", lines)
     numbers = json.loads(out.read_text())
-    assert (
-        KEYS <= numbers.keys()
-        and numbers["model"] == "baseline:largest"
-        and numbers["absent_accuracy"] == 0.0
-    )
+    assert KEYS <= numbers.keys() and numbers["model"] == "baseline:largest" and numbers["absent_accuracy"] == 0.0
     assert report(read_results(lines), "baseline:largest", "dev", data=folder.name) == numbers
     printed = capsys.readouterr().out
     assert f"{100 * numbers['overall_iou']:.1f}" in printed and "location" in printed

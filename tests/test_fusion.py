@@ -29,9 +29,7 @@ def test_multimodal_feature_is_equation_1(size: tuple[int, int]) -> None:
     fusion = Fusion(L2, 10).double()
     e, h = torch.randn(2, 10, *size, dtype=torch.float64), torch.randn(2, 8, dtype=torch.float64)
     m = fusion.multimodal(e, h)
-    w = torch.cat(
-        [fusion.w_visual.weight.flatten(1), fusion.w_sentence.weight, fusion.w_place.weight.flatten(1)], 1
-    )
+    w = torch.cat([fusion.w_visual.weight.flatten(1), fusion.w_sentence.weight, fusion.w_place.weight.flatten(1)], 1)
     s = coordinates(*size, e)[0]
     for n in range(2):
         for y in range(size[0]):
@@ -65,9 +63,7 @@ def test_word_attention_is_equation_2(config: ModelConfig) -> None:
 
 
 @pytest.mark.parametrize("attention", ["none", "vcm", "acm"])
-@pytest.mark.parametrize(
-    "base", [L2, BATCH, replace(L2, branch_kernel=3), replace(BATCH, gated=True, residual=True)]
-)
+@pytest.mark.parametrize("base", [L2, BATCH, replace(L2, branch_kernel=3), replace(BATCH, gated=True, residual=True)])
 def test_feature_has_the_shape_of_e(base: ModelConfig, attention: str) -> None:
     fusion = Fusion(replace(base, attention=attention), 10)
     e = torch.randn(2, 10, 9, 8)

@@ -37,9 +37,7 @@ def torchvision_shapes(blocks: tuple[int, ...], widening: int) -> dict[str, tupl
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 @pytest.mark.parametrize("name, widening", [("resnet101", 1), ("wide_resnet101_2", 2)])
-@pytest.mark.parametrize(
-    "counters", [True, False], ids=["with", "without"]
-)  # old checkpoints lack the counters
+@pytest.mark.parametrize("counters", [True, False], ids=["with", "without"])  # old checkpoints lack the counters
 def test_a_torchvision_checkpoint_loads(name: str, widening: int, counters: bool) -> None:
     shapes = torchvision_shapes((3, 4, 23, 3), widening)
     state = {
@@ -69,9 +67,7 @@ def resnet_by_name(p: dict[str, Tensor], x: Tensor, convs: int) -> list[Tensor]:
     x = step(x, "conv1", "bn1", 2).relu()
     features = [x]
     x = F.max_pool2d(x, 3, 2, 1)
-    strided = (
-        2 if convs == 3 else 1
-    )  # a bottleneck strides in its 3x3 convolution, a basic block in its first
+    strided = 2 if convs == 3 else 1  # a bottleneck strides in its 3x3 convolution, a basic block in its first
     for k in range(1, 5):
         for j in range(sum(key.startswith(f"layer{k}.") and key.endswith(".conv1.weight") for key in p)):
             stride = 2 if k in (2, 3) and j == 0 else 1

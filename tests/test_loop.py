@@ -95,9 +95,7 @@ def test_a_damaged_checkpoint_is_named(finished: Path, tmp_path: Path) -> None:
         load_checkpoint(tmp_path)
 
 
-def test_a_crash_while_writing_leaves_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_while_writing_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path, {"step": 1})
 
     def fail(*_: object) -> None:

@@ -32,9 +32,7 @@ def square(side: int, top: int, left: int, size: int) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize(
-    "intersection, union, expected", [(0, 0, 1.0), (0, 5, 0.0), (5, 5, 1.0), (1, 4, 0.25)]
-)
+@pytest.mark.parametrize("intersection, union, expected", [(0, 0, 1.0), (0, 5, 0.0), (5, 5, 1.0), (1, 4, 0.25)])
 def test_iou(intersection, union, expected):
     assert iou(intersection, union) == expected
 
@@ -127,15 +125,11 @@ def test_length_bins():
 
 @given(st.integers(1, 60), st.sampled_from(sorted(BINS)))
 def test_every_length_is_in_one_bin(words, bins):
-    assert (
-        sum(part["n"] for part in by_length([record(1, 1, 1, expression="w " * words)], bins).values()) == 1
-    )
+    assert sum(part["n"] for part in by_length([record(1, 1, 1, expression="w " * words)], bins).values()) == 1
 
 
 def test_kinds():
-    groups = by_kind(
-        [record(4, 4, 4, kind="look"), record(4, 4, 0, kind="free"), record(4, 0, 0, kind="free")]
-    )
+    groups = by_kind([record(4, 4, 4, kind="look"), record(4, 4, 0, kind="free"), record(4, 0, 0, kind="free")])
     assert groups == {
         "free": {"overall_iou": 0.0, "mean_iou": 0.0, "n": 2},
         "look": {"overall_iou": 1.0, "mean_iou": 1.0, "n": 1},
@@ -144,9 +138,7 @@ def test_kinds():
 
 def test_absent_expressions_count_in_absent_accuracy_alone():
     present = [record(4, 4, 4), record(4, 4, 4, present=False)]
-    absent = [
-        record(0, 9, 0, ann_ids=(), kind="absent", present=said) for said in (False, False, False, True)
-    ]
+    absent = [record(0, 9, 0, ann_ids=(), kind="absent", present=said) for said in (False, False, False, True)]
     numbers = summarise(present + absent)
     assert numbers["absent_accuracy"] == 0.75 and (numbers["n"], numbers["n_absent"]) == (2, 4)
     assert numbers["refused"] == 0.5 and numbers["boundary_f"] == 0.25

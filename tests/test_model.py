@@ -82,9 +82,7 @@ def test_batching_changes_nothing(name: str) -> None:
     photo = model.encode_photo(torch.rand(1, 3, 64, 64))
     ids = torch.tensor([[3, 4, 5], [6, 0, 0]])
     together = model(photo, ids, ids > 0).mask_logits[0]
-    alone = [
-        model(photo, row[row > 0][None], torch.ones(1, int((row > 0).sum()), dtype=torch.bool)) for row in ids
-    ]
+    alone = [model(photo, row[row > 0][None], torch.ones(1, int((row > 0).sum()), dtype=torch.bool)) for row in ids]
     for n in range(2):
         torch.testing.assert_close(together[n], alone[n].mask_logits[0][0], atol=1e-4, rtol=1e-4)
 

@@ -44,9 +44,7 @@ def test_path_bytes_file_image_and_array_are_the_same_photo(tmp_path):
 def test_exif_orientation_is_undone(orientation, stored):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    np.testing.assert_array_equal(
-        read_photo(encoded(Image.fromarray(stored.copy()), exif=exif.tobytes())), RAMP
-    )
+    np.testing.assert_array_equal(read_photo(encoded(Image.fromarray(stored.copy()), exif=exif.tobytes())), RAMP)
 
 
 def test_transparency_lies_on_white():

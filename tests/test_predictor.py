@@ -72,9 +72,7 @@ def test_probability_is_the_sigmoid_resized_bilinearly(predictor, photo, result)
     ids, mask = predictor.tokenizer.batch([result.expression])
     with torch.inference_mode():
         logits = predictor.model(photo.features, ids, mask).mask_logits[0]
-        resized = torch.nn.functional.interpolate(
-            logits.sigmoid(), (45, 70), mode="bilinear", align_corners=False
-        )
+        resized = torch.nn.functional.interpolate(logits.sigmoid(), (45, 70), mode="bilinear", align_corners=False)
     np.testing.assert_allclose(result.probability, resized[0, 0].numpy(), atol=1e-5)
 
 
@@ -85,9 +83,7 @@ def test_a_batch_answers_as_one_by_one(predictor, photo):
     for expression, together in zip(expressions, results, strict=True):
         alone = predictor.segment(photo, expression)
         same(together, alone)
-        for (word, one), (other, two) in zip(
-            together.word_attention(3), alone.word_attention(3), strict=True
-        ):
+        for (word, one), (other, two) in zip(together.word_attention(3), alone.word_attention(3), strict=True):
             assert word == other
             np.testing.assert_allclose(one, two, atol=1e-5)
         np.testing.assert_allclose(together.co_attention(44, 69), alone.co_attention(44, 69), atol=1e-5)
@@ -98,9 +94,7 @@ def test_concurrent_calls_answer_as_serial_ones(predictor):
     questions = [(n, words) for n in range(3) for words in ("red dog", "the cat on the right", "zyzzyva")] * 2
     serial = [predictor.segment(photos[n], words) for n, words in questions]
     with ThreadPoolExecutor(6) as pool:
-        threaded = pool.map(
-            lambda q: predictor.segment(predictor.encode(np.roll(IMAGE, 9 * q[0], 1)), q[1]), questions
-        )
+        threaded = pool.map(lambda q: predictor.segment(predictor.encode(np.roll(IMAGE, 9 * q[0], 1)), q[1]), questions)
         for one, two in zip(serial, threaded, strict=True):
             same(one, two)
 

@@ -40,8 +40,6 @@ def test_limit_counts_expressions_of_present_objects(data):
         assert photos == queries(data, "train", limit)
     everything = queries(data, "train")
     assert len({photo[0].image_id for photo in everything}) == len(everything)
-    assert sum(not q.ann_ids for p in everything for q in p) == sum(
-        a.split == "train" for a in data.absent
-    )
+    assert sum(not q.ann_ids for p in everything for q in p) == sum(a.split == "train" for a in data.absent)
     with pytest.raises(ValueError, match="at least 1"):
         queries(data, "train", 0)

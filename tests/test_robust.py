@@ -197,9 +197,7 @@ def test_a_checkpoint_that_changed_on_the_disk_is_refused(packed: bool, tmp_path
         load_checkpoint(tmp_path)
 
 
-def test_another_models_checkpoint_is_named(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_models_checkpoint_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_checkpoint(tmp_path, {"step": 1})
     assert train(data, tmp_path, "--resume") == 2
     assert "is of another model or version" in capsys.readouterr().err

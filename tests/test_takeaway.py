@@ -103,7 +103,7 @@ def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: 
     [
         ("dog on the left", "dog-on-the-left"),
         ("  Café/../Ünïcode.PNG  ", "cafe-unicode-png"),
-        ("a\\b:c*?\"<>|\n\x00d", "a-b-c-d"),
+        ('a\\b:c*?"<>|\n\x00d', "a-b-c-d"),
         ("犬", ""),
         ("x" * 300, "x" * 40),
         ("a " * 300, ("a-" * 20)[:-1]),

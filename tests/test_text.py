@@ -42,9 +42,7 @@ def test_pieces_of_an_unknown_word_share_its_index(tokenizer):
     assert tokens.word_of[0] == 0 and tokens.word_of[-1] == 2 and set(tokens.word_of[1:-1]) == {1}
 
 
-@pytest.mark.parametrize(
-    "expression", ["🐕", "左边的狗", "собака", "<pad> <unk> <0x41>", "▁red", "?!", "x" * 20]
-)
+@pytest.mark.parametrize("expression", ["🐕", "左边的狗", "собака", "<pad> <unk> <0x41>", "▁red", "?!", "x" * 20])
 def test_anything_readable_is_spelled(tokenizer, expression):
     tokens = tokenizer.encode(expression)
     assert tokens.words == tuple(expression.split())
@@ -131,9 +129,7 @@ def test_sentence_vector_is_a_plain_gru_over_the_real_pieces(tokenizer, encoder)
 
 def _gru_step(gru: torch.nn.GRU, suffix: str, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
     """One step of a GRU, from its definition."""
-    parameter = {
-        name: getattr(gru, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    }
+    parameter = {name: getattr(gru, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     xr, xz, xn = (parameter["weight_ih"] @ x + parameter["bias_ih"]).chunk(3)
     hr, hz, hn = (parameter["weight_hh"] @ h + parameter["bias_hh"]).chunk(3)
     r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)

@@ -47,9 +47,7 @@ def test_missing_data_folder_is_said_in_plain_words(tmp_path, capsys):
 
 def test_as_a_process_without_loading_torch():
     """`--help` must not wait for torch; the exit status must reach the shell."""
-    code = (
-        "import sys; from train.__main__ import build_parser as b; b(None); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from train.__main__ import build_parser as b; b(None); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
     words = [sys.executable, "-m", "train", "evaluate", "baseline:center", "--data", "no/such/folder"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)

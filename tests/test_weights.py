@@ -34,13 +34,9 @@ def test_what_is_saved_is_loaded(tiny_config, tiny_tokenizer, tmp_path):
     assert checkpoint.config == tiny_config and checkpoint.words == {"größe": 3} and checkpoint.name == "b"
     assert checkpoint.tokenizer.encode("red dog").words == ("red", "dog")
     assert (tmp_path / "a" / "b" / "README.md").read_text() == "# Card\n"
-    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(
-        [*FILES, "README.md"]
-    )  # no leftovers
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted([*FILES, "README.md"])  # no leftovers
     assert not checkpoint.model.training
-    assert all(
-        parameter.requires_grad for parameter in checkpoint.model.parameters()
-    )  # ready for fine-tuning
+    assert all(parameter.requires_grad for parameter in checkpoint.model.parameters())  # ready for fine-tuning
     loaded = checkpoint.model.state_dict()
     for name, tensor in model.state_dict().items():
         assert loaded[name].dtype == tensor.dtype and loaded[name].device.type == "cpu"
@@ -148,9 +144,7 @@ def test_every_kind_of_model_survives(changes, tiny_config: ModelConfig, tiny_to
 def test_a_shipped_name_is_checked_against_the_manifest(shipped):
     checkpoint = load("tiny")
     assert checkpoint.name == "tiny" and checkpoint.source == str(shipped / "tiny")
-    assert (
-        json.loads((shipped / "manifest.json").read_text())["tiny"]["model.safetensors"] == checkpoint.sha256
-    )
+    assert json.loads((shipped / "manifest.json").read_text())["tiny"]["model.safetensors"] == checkpoint.sha256
     for file in FILES:
         good = (shipped / "tiny" / file).read_bytes()
         (shipped / "tiny" / file).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
@@ -216,11 +210,7 @@ def test_without_a_network_a_hub_id_comes_from_the_cache(tiny_checkpoint, tmp_pa
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text(commit)
     shutil.copytree(tiny_checkpoint, cached / "snapshots" / commit)
-    assert (
-        load("owner/name").sha256
-        == load("owner/name", revision=commit).sha256
-        == load(tiny_checkpoint).sha256
-    )
+    assert load("owner/name").sha256 == load("owner/name", revision=commit).sha256 == load(tiny_checkpoint).sha256
 
 
 def test_devices():

@@ -16,8 +16,7 @@ def center(data: ReferData) -> Answers:
     and the mean of all annotations' sizes as its own.
     """
     shares = [
-        a.area / (data.images[a.image_id].width * data.images[a.image_id].height)
-        for a in data.annotations.values()
+        a.area / (data.images[a.image_id].width * data.images[a.image_id].height) for a in data.annotations.values()
     ]
     # An ellipse with axes as long as the photo's sides has pi / 4 of its area.
     axes = float(np.mean(np.sqrt(shares)) * (4 / np.pi) ** 0.5)

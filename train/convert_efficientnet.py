@@ -93,7 +93,5 @@ def main(args: argparse.Namespace) -> None:
     """Writes the converted weights as one safetensors file."""
     encoder = build_encoder("efficientnet_lite2")
     load_efficientnet_lite2(encoder)
-    save_file(
-        encoder.state_dict(), args.out, metadata={"source": f"{PACKAGE}=={VERSION}", "license": "Apache-2.0"}
-    )
+    save_file(encoder.state_dict(), args.out, metadata={"source": f"{PACKAGE}=={VERSION}", "license": "Apache-2.0"})
     print(f"{args.out}: {len(encoder.state_dict())} tensors")

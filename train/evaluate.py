@@ -59,9 +59,7 @@ def evaluate(
         ValueError: Unknown split, protocol or bins.
     """
     photos = queries(data, split, limit, seed)
-    records = measure(
-        ask(predictor, data, protocol), data, shuffled(photos, seed) if shuffle else photos, progress
-    )
+    records = measure(ask(predictor, data, protocol), data, shuffled(photos, seed) if shuffle else photos, progress)
     return report(records, model, split, protocol, shuffle, bins, data_name(data.folder))
 
 
@@ -70,9 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", help="shipped name, weights folder, run folder, Hub id, baseline:center or baseline:largest"
     )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)")
     parser.add_argument("--split", default="dev", help="which expressions (default: dev)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     parser.add_argument(
@@ -81,9 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sheets", type=Path, metavar="DIR", help="draw the worst and the best answers: worst.png, best.png"
     )
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="only N expressions, of photos drawn with --seed"
-    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only N expressions, of photos drawn with --seed")
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="ours", help="at which size the mask is cut (default: ours)"
     )
@@ -95,9 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="deal each photo's expressions to its other objects",
     )
-    parser.add_argument(
-        "--calibrate", action="store_true", help="also choose the presence threshold (not on dev)"
-    )
+    parser.add_argument("--calibrate", action="store_true", help="also choose the presence threshold (not on dev)")
     parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the model's own")
     parser.add_argument(
         "--one-region",
@@ -106,9 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the model's own")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of --limit and --shuffle-expressions (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of --limit and --shuffle-expressions (default: 0)")
 
 
 def main(args: argparse.Namespace) -> None:

@@ -159,9 +159,7 @@ class Objective(nn.Module):
             terms["boundary"] = mean_bce(output.boundary_logits, edges)
             terms["body"] = mean_bce(output.body_logits, level_targets(target, output.body_logits))
         if w.presence and output.presence_logit is not None:
-            terms["presence"] = F.binary_cross_entropy_with_logits(
-                output.presence_logit.float(), present.float()
-            )
+            terms["presence"] = F.binary_cross_entropy_with_logits(output.presence_logit.float(), present.float())
         if self.classifier is not None and classes is not None:
             terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
         if w.rivals and objects is not None:

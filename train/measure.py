@@ -49,7 +49,7 @@ def place() -> tuple[int, int]:
 
 
 def own_device(device: str) -> str:
-    """"auto" with several processes on a machine with GPUs: each process takes its own."""
+    """ "auto" with several processes on a machine with GPUs: each process takes its own."""
     if device == "auto" and place()[1] > 1:
         import torch
 

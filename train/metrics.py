@@ -68,9 +68,7 @@ def contour(mask: np.ndarray) -> np.ndarray:
     return mask & (inside == 0)
 
 
-def boundary_f(
-    predicted: np.ndarray, truth: np.ndarray, tolerance: float = 2.0, scale: float = 320.0
-) -> float:
+def boundary_f(predicted: np.ndarray, truth: np.ndarray, tolerance: float = 2.0, scale: float = 320.0) -> float:
     """F-measure of a mask's contour: 2PR / (P + R) (as in the DAVIS benchmark).
 
     P is the share of the predicted contour that lies within the tolerance of the true one, R the share of the
@@ -212,9 +210,7 @@ def in_bins(records: Sequence[Record], bins: str = "unc") -> dict[str, list[Reco
         raise ValueError(f"no length bins {bins!r}; choose from {', '.join(BINS)}")
     last = BINS[bins][-1][1]
     return {
-        str(low) if low == high else f"{low}-{high}": [
-            r for r in records if low <= min(r.words, last) <= high
-        ]
+        str(low) if low == high else f"{low}-{high}": [r for r in records if low <= min(r.words, last) <= high]
         for low, high in BINS[bins]
     }
 

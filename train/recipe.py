@@ -81,9 +81,7 @@ class Recipe:
             photos = self.data.photos
             raise ValueError(f"accumulate is {self.accumulate}; it must be 1 to {photos}, the photos of a step")
         if not self.sizes or self.sizes[0][0] != 0.0 or list(self.sizes) != sorted(self.sizes):
-            raise ValueError(
-                f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0"
-            )
+            raise ValueError(f"sizes is {self.sizes}; give (share, pixels) pairs in order, the first share 0.0")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -34,9 +34,7 @@ def _compact(name: str) -> Recipe:
         name=name,
         model=PRESETS[name],
         data=BatchSpec(photos=6, expressions=4),
-        losses=LossWeights(
-            mask=(1.0, 0.4, 0.4, 0.2), boundary=0.1, body=0.05, dice=0.5, presence=0.2, classes=0.3
-        ),
+        losses=LossWeights(mask=(1.0, 0.4, 0.4, 0.2), boundary=0.1, body=0.05, dice=0.5, presence=0.2, classes=0.3),
         steps=1500,
         sizes=((0.0, 160), (0.85, 224)),
     )
@@ -123,9 +121,7 @@ def ablation(row: str) -> Recipe:
         row: a key of `cefnet.config.ABLATION`.
     """
     recipe = _compact("cefnet-acm")
-    return replace(
-        recipe, name=f"ablation-{row}", model=recipe.model.with_values(ABLATION[row]), pretrained_rate=0.1
-    )
+    return replace(recipe, name=f"ablation-{row}", model=recipe.model.with_values(ABLATION[row]), pretrained_rate=0.1)
 
 
 def public(attention: str) -> Recipe:
@@ -165,8 +161,10 @@ def _published(family: Callable[[str, str], Recipe], title: str, backbone: str) 
 def _ablations() -> list[Callable[[], Recipe]]:
     return [
         _member(
-            ablation(row), f"Table 3, {row.upper().replace('-', ' + ')}, with the compact encoder and budget.",
-            "--data DIR --embeddings GLOVE.npz", f"at most that of cefnet-acm: {CPU_HOURS}.",
+            ablation(row),
+            f"Table 3, {row.upper().replace('-', ' + ')}, with the compact encoder and budget.",
+            "--data DIR --embeddings GLOVE.npz",
+            f"at most that of cefnet-acm: {CPU_HOURS}.",
             f"not measured here; the paper's row, with ResNet-101 on UNC val: {ablated(row.upper().split('-')):.2f}.",
         )  # fmt: skip
         for row in ABLATION
@@ -177,8 +175,11 @@ def _public() -> list[Callable[[], Recipe]]:
     options = {"acm": "--embeddings GLOVE.npz", "vcm": "--init runs/cefnet-acm-public"}
     return [
         _member(
-            public(attention), f"`cefnet-{attention}` on the public UNC, UNC+ and G-Ref.",
-            f"--data data/joint {options[attention]}", f"as cefnet-{attention}: {CPU_HOURS}.", "not measured here.",
+            public(attention),
+            f"`cefnet-{attention}` on the public UNC, UNC+ and G-Ref.",
+            f"--data data/joint {options[attention]}",
+            f"as cefnet-{attention}: {CPU_HOURS}.",
+            "not measured here.",
         )  # fmt: skip
         for attention in ("acm", "vcm")
     ]

@@ -41,12 +41,8 @@ def table(numbers: dict[str, Any]) -> str:
     ]
     for title, part in (("with refusal", numbers), ("without refusal", numbers["without_refusal"])):
         precision = "".join(f"{percent(value):>7}" for value in part["precision"].values())
-        lines.append(
-            f"{title:18}{percent(part['overall_iou']):>12}{percent(part['mean_iou']):>10} {precision}"
-        )
-    spans = [
-        " to ".join(percent(end) for end in numbers["intervals"][key]) for key in ("overall_iou", "mean_iou")
-    ]
+        lines.append(f"{title:18}{percent(part['overall_iou']):>12}{percent(part['mean_iou']):>10} {precision}")
+    spans = [" to ".join(percent(end) for end in numbers["intervals"][key]) for key in ("overall_iou", "mean_iou")]
     lines += [f"95% of resampled photos: overall IoU {spans[0]}, mean IoU {spans[1]}", ""]
     for title, groups in (("words", numbers["by_length"]), ("kind", numbers["by_kind"])):
         lines.append(f"{title:18}{'overall IoU':>12}{'mean IoU':>10}{'n':>7}")

@@ -169,9 +169,9 @@ def render(runs: Sequence[Measured], out: Path) -> None:
     tables = [table1(runs), *table2(runs), table3(runs)]
     out.mkdir(parents=True, exist_ok=True)
     head = (
-        f"# The paper's tables beside {len({m.run for m in runs})} runs\n\nRows from \"{PAPER}\" are its own numbers "
-        f"({paper_tables()['source']}). Rows \"run here\" were measured by `python -m train evaluate`, where an "
-        "expression answered with \"nothing\" counts as an empty mask. `-`: no number.\n"
+        f'# The paper\'s tables beside {len({m.run for m in runs})} runs\n\nRows from "{PAPER}" are its own numbers '
+        f'({paper_tables()["source"]}). Rows "run here" were measured by `python -m train evaluate`, where an '
+        'expression answered with "nothing" counts as an empty mask. `-`: no number.\n'
     )
     (out / "tables.md").write_text("\n".join([head, *map(markdown, tables)]), encoding="utf-8")
     for table in tables:

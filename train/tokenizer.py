@@ -29,9 +29,7 @@ def train_expressions(data: Path) -> list[str]:
     """Every expression of `train`, of things that are there (`refs.json`) or not (`absent.json`, if any)."""
     refs = [ref for ref in read_json(data / "refs.json") if ref["split"] == "train"]
     absent = [record for record in _optional(data / "absent.json") if record.get("split") == "train"]
-    return [sentence["sent"] for ref in refs for sentence in ref["sentences"]] + [
-        record["sent"] for record in absent
-    ]
+    return [sentence["sent"] for ref in refs for sentence in ref["sentences"]] + [record["sent"] for record in absent]
 
 
 def train_captions(data: Path) -> list[str]:
@@ -73,9 +71,7 @@ def train_tokenizer(sentences: Sequence[str], size: int) -> bytes:
         file.write_text("".join(f"{piece}\t{count}\n" for piece, count in seeds.items()), encoding="utf-8")
         model = _unigram(sentences, size, seed_sentencepieces_file=str(file))
         path = str(file).encode()
-        return model.replace(
-            path, b"seeds.tsv".ljust(len(path))
-        )  # the model keeps its options: no paths in there
+        return model.replace(path, b"seeds.tsv".ljust(len(path)))  # the model keeps its options: no paths in there
 
 
 def _unigram(sentences: Sequence[str], size: int, **options: str) -> bytes:
@@ -145,9 +141,7 @@ def glove_embeddings(tokenizer: Tokenizer, glove: str | Path) -> tuple[Tensor, T
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with refs.json, instances.json, captions.json"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with refs.json, instances.json, captions.json")
     parser.add_argument("--out", type=Path, default=Path("runs/tokenizer"), help="folder to write to")
     parser.add_argument("--size", type=int, default=6000, help="number of pieces (default 6000)")
 
@@ -158,9 +152,7 @@ def main(args: argparse.Namespace) -> None:
     size, words = Tokenizer.from_bytes(model).size, count_words(expressions)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "tokenizer.model").write_bytes(model)
-    (args.out / "words.json").write_text(
-        json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
-    )
+    (args.out / "words.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     print(f"{args.out}: {size} pieces, {len(words)} words from {len(expressions)} expressions")
 
 

@@ -72,9 +72,7 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 class ConvNorm(nn.Sequential):
     """Convolution, batch normalisation and, unless `linear`, ReLU6."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
-    ):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False):
         super().__init__()
         self.conv = SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
@@ -117,9 +115,7 @@ class EfficientNetLite(Encoder):
             repeats = group.repeats if fixed else math.ceil(group.repeats * spec.depth)
             for j in range(repeats):
                 stride = group.stride if j == 0 else 1
-                stages[group.stage - 1].append(
-                    InvertedResidual(inputs, channels, group.kernel, stride, group.expand)
-                )
+                stages[group.stage - 1].append(InvertedResidual(inputs, channels, group.kernel, stride, group.expand))
                 inputs = channels
             outputs[group.stage - 1] = channels
         self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in stages)

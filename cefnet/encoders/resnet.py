@@ -115,8 +115,4 @@ class ResNet(Encoder):
 
     def parts(self, i: int) -> list[nn.Module]:
         check_stage(i)
-        return (
-            [self.conv1, self.bn1]
-            if i == 1
-            else [(self.layer1, self.layer2, self.layer3, self.layer4)[i - 2]]
-        )
+        return [self.conv1, self.bn1] if i == 1 else [(self.layer1, self.layer2, self.layer3, self.layer4)[i - 2]]

@@ -107,4 +107,3 @@ def within(value: float | None, interval: list[float] | None) -> str:
 def span(interval: list[float], sign: str = "") -> str:
     low, high = (100 * end for end in interval)
     return f"{low:{sign}.1f} to {high:{sign}.1f}"
-

@@ -79,9 +79,7 @@ class Batches(Dataset):
             classes=torch.from_numpy(np.stack([v.classes for v in views])),
             objects=torch.from_numpy(np.stack([v.objects for v in views])),
             expressions=[s.text for s in samples],
-            sample_ids=[
-                (v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples
-            ],
+            sample_ids=[(v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples],
             kinds=[s.kind for s in samples],
             skipped=skipped,
         )
@@ -127,9 +125,7 @@ class Batches(Dataset):
         else:
             picture = self._picture(image_id, size, rng)
         drawn, image = self._fill(picture, rng), picture.image
-        drawn = [
-            replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn
-        ]
+        drawn = [replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn]
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
         masks = [_union([picture.masks[a] for a in s.ann_ids], size) for s in drawn]

@@ -58,9 +58,7 @@ class ReferData:
             raise ValueError(f"{where} must hold images, annotations and categories")
         categories = dict(records(instances.get("categories"), _category, f"{where}: categories"))
         images = {i.image_id: i for i in records(instances.get("images"), image_record, f"{where}: images")}
-        annotations = {
-            a.ann_id: a for a in records(instances.get("annotations"), annotation, f"{where}: annotations")
-        }
+        annotations = {a.ann_id: a for a in records(instances.get("annotations"), annotation, f"{where}: annotations")}
         annotations_of: dict[int, list[int]] = {image_id: [] for image_id in images}
         for a in annotations.values():
             if a.image_id not in images or a.category_id not in categories:
