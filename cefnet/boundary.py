@@ -25,6 +25,25 @@ def resize(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def window_means(x: Tensor) -> Tensor:
+    """What each tap of a 3x3 convolution (padding 1) reads, averaged over the places that the kernel stands at.
+
+    The mean of a convolution is the convolution of these nine means: nothing has to be convolved everywhere.
+
+    Args:
+        x: N x C x H x W.
+
+    Returns:
+        N x C x 3 x 3, float32 or more: the tap in the middle reads all of x, the one above it all but the last row, ...
+    """
+    area = x.shape[-2] * x.shape[-1]
+    x = x if x.dtype == torch.float64 else x.float()
+    rows = x.sum(2)
+    rows = torch.stack([rows - x[:, :, -1], rows, rows - x[:, :, 0]], dim=2)  # N x C x 3 x W
+    whole = rows.sum(3)
+    return torch.stack([whole - rows[..., -1], whole, whole - rows[..., 0]], dim=3) / area
+
+
 class ConvNormAct(nn.Sequential):
     """3x3 convolution, BN, PReLU."""
 
@@ -64,8 +83,9 @@ class SpatialTransformer(nn.Module):
 
     def affine(self, s: Tensor) -> Tensor:
         """N x C x H x W -> N x 2 x 3."""
-        pair = torch.cat([s, resize(self.down(s), s)], dim=1)
-        return self.theta(self.pair(pair).mean((2, 3))).view(-1, 2, 3)
+        windows = torch.cat([window_means(s), window_means(resize(self.down(s), s))], dim=1)
+        pair = F.linear(windows.flatten(1), self.pair.weight.flatten(1), self.pair.bias)  # averaged over all places
+        return self.theta(pair).view(-1, 2, 3)
 
     def forward(self, s: Tensor) -> Tensor:
         theta = self.affine(s).float()  # a sampling grid in half precision is off by whole pixels

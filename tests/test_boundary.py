@@ -43,6 +43,19 @@ def test_stn_samples_where_its_affine_map_points(size: tuple[int, int]) -> None:
             torch.testing.assert_close(warped[:, i, j], wanted, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(6, 6), (5, 9), (1, 4), (1, 1)])
+def test_stn_pools_the_convolution_of_the_pair_without_convolving(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    stn = SpatialTransformer(3).double().eval()
+    torch.nn.init.normal_(stn.theta[-1].weight)  # type: ignore[arg-type]
+    s = torch.randn(2, 3, *size, dtype=torch.float64)
+    low = F.interpolate(stn.down(s), size=size, mode="bilinear", align_corners=False)
+    plain = stn.theta(stn.pair(torch.cat([s, low], 1)).mean((2, 3))).view(-1, 2, 3)
+    torch.testing.assert_close(stn.affine(s), plain)
+    ours, theirs = (torch.autograd.grad(x.square().sum(), stn.pair.parameters()) for x in (stn.affine(s), plain))
+    torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize("size", [(4, 4), (3, 5)])
 def test_step_is_equations_9_to_11(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
