@@ -53,11 +53,37 @@ def read_photo(source: Source) -> NDArray[np.uint8]:
         return _from_image(image, name)
 
 
-def squash(photo: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resizes H x W x C to size x size, whatever the aspect: area means to shrink, linear to grow."""
+def squash(photo: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray[np.uint8]:
+    """Resizes a photo whatever its aspect: a side that shrinks is averaged, one that grows is interpolated.
+
+    Predicting and training both call it, so that training sees what the predictor shows.
+
+    Args:
+        photo: H x W x C or H x W, uint8.
+        size: Side of the square in pixels, or (width, height).
+
+    Returns:
+        height x width x C or height x width, uint8.
+    """
     height, width = photo.shape[:2]
-    shrunk = cv2.resize(photo, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    wide, high = (size, size) if isinstance(size, int) else size
+    shrunk = cv2.resize(photo, (min(width, wide), min(height, high)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (wide, high), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def squash_mask(mask: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray[np.uint8]:
+    """Resizes a mask as `squash` does its photo: a pixel belongs to it where at least half of it does.
+
+    Args:
+        mask: H x W uint8, 0 or 1.
+        size: Side of the square in pixels, or (width, height).
+
+    Returns:
+        height x width uint8, 0 or 1. A mask too thin for any pixel keeps all that it touches.
+    """
+    shares = squash(mask * np.uint8(255), size)
+    small = (shares > 127).astype(np.uint8)
+    return small if small.any() else (shares > 0).astype(np.uint8)
 
 
 # Pictures

@@ -91,29 +91,6 @@ def test_cut_is_the_rectangle() -> None:
     assert augment.Window(1, 0, 3, 2).cut(image).tolist() == [[1, 2], [5, 6]]
 
 
-def test_squash_averages_areas() -> None:
-    image = np.zeros((4, 8, 3), np.uint8)
-    image[:2, :4] = 200  # the top left quarter
-    image[0, 4] = 80  # one of eight pixels of the top right quarter
-    assert augment.squash(image, 2)[..., 0].tolist() == [[200, 10], [0, 0]]
-    assert augment.squash(image, 16).shape == (16, 16, 3)
-
-
-def test_squashed_mask_is_the_majority() -> None:
-    mask = np.zeros((4, 8), np.uint8)
-    mask[:2, :4] = 1
-    mask[2:, 4:7] = 1  # three quarters
-    mask[2, 0] = 1  # one eighth
-    assert augment.squash_mask(mask, 2).tolist() == [[1, 0], [0, 1]]
-
-
-def test_a_thin_mask_survives_squashing() -> None:
-    mask = np.zeros((64, 64), np.uint8)
-    mask[:, 33] = 1
-    small = augment.squash_mask(mask, 8)
-    assert small.sum() == 8 and small[:, 4].all()
-
-
 @given(st.integers(0, 200))
 def test_colours_keep_their_names(seed: int) -> None:
     image = np.zeros((4, 4, 3), np.uint8)

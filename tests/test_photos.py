@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cefnet import photos, picture_files
-from cefnet.photos import read_photo, squash
+from cefnet.photos import read_photo, squash, squash_mask
 
 RAMP = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -165,3 +165,37 @@ def test_squash_averages_areas_where_it_shrinks_and_interpolates_where_it_grows(
 def test_squash_keeps_a_plain_colour(shape, size, value):
     squashed = squash(np.full((*shape, 3), value, np.uint8), size)
     assert squashed.shape == (size, size, 3) and (squashed == value).all()
+
+
+def test_a_size_may_be_no_square():
+    photo = np.random.default_rng(0).integers(0, 255, (32, 48, 3), np.uint8)
+    blocks = photo.reshape(8, 4, 8, 6, 3).mean((1, 3))
+    np.testing.assert_allclose(squash(photo, (8, 8)), blocks, atol=0.51)
+    assert squash(photo, (12, 4)).shape == (4, 12, 3)
+
+
+def test_squashed_mask_is_the_majority():
+    mask = np.zeros((4, 8), np.uint8)
+    mask[:2, :4] = 1
+    mask[2:, 4:7] = 1  # three quarters
+    mask[2, 0] = 1  # one eighth
+    assert squash_mask(mask, 2).tolist() == [[1, 0], [0, 1]]
+    assert squash_mask(mask, (4, 2)).tolist() == [[1, 1, 0, 0], [0, 0, 1, 1]]  # a half counts
+
+
+def test_a_thin_mask_survives_squashing():
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 33] = 1
+    small = squash_mask(mask, 8)
+    assert small.sum() == 8 and small[:, 4].all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(hnp.array_shapes(min_dims=2, max_dims=2, min_side=20, max_side=70), st.integers(0, 99))
+def test_masks_are_squashed_where_their_photo_is(shape, seed):
+    """Else a mask and its photo drift apart in photos far from square."""
+    mask = np.zeros(shape, np.uint8)
+    y, x = np.random.default_rng(seed).integers(0, np.array(shape) // 2)
+    mask[y : y + shape[0] // 2, x : x + shape[1] // 2] = 1
+    photo = squash(mask * np.uint8(255), 16)
+    np.testing.assert_array_equal(squash_mask(mask, 16), photo > 127)

@@ -108,19 +108,6 @@ def draw_window(
     return Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
 
 
-def squash(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes to size x size whatever the aspect, as the predictor does: areas averaged down, linear up."""
-    smaller = image.shape[0] * image.shape[1] > size * size
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-
-
-def squash_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Squashes an H x W 0/1 uint8 mask to size x size, 0/1; a mask too thin for any pixel keeps what it touches."""
-    shares = squash(mask * np.uint8(255), size)
-    small = (shares > 127).astype(np.uint8)
-    return small if small.any() else (shares > 0).astype(np.uint8)
-
-
 def jitter_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Changes brightness, contrast, saturation and, a little, white balance of an H x W x 3 uint8 RGB image.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from cefnet.photos import squash, squash_mask
 from train.data import augment
 from train.data.masks import decode_mask
 from train.data.reader import Damaged, ReferData
@@ -48,12 +49,12 @@ class Pictures:
         """
         window = self.window(image_id, drawn, rng)
         flip = bool(rng.random() < self.spec.flip) and all(augment.mirrorable(s.text) for s in drawn)
-        image = augment.squash(window.cut(self.data.photo(image_id)), size)
+        image = squash(window.cut(self.data.photo(image_id)), size)
         masks = {}
         for ann_id in self.data.annotations_of[image_id]:
             cut = window.cut(self._mask(ann_id))
             if cv2.countNonZero(cut):
-                masks[ann_id] = augment.squash_mask(cut, size)
+                masks[ann_id] = squash_mask(cut, size)
         for ann_id in (a for s in drawn for a in s.ann_ids if a not in masks):
             what = f"annotation {ann_id} of photo {self.data.images[image_id].file_name}"
             raise Damaged(f"{what}: its mask is empty, unreadable or not in its box")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset, get_worker_info
 
+from cefnet.photos import squash, squash_mask
 from train.data import augment
 from train.data.absent import tell_absent
 from train.data.coco import Instances
@@ -123,7 +124,7 @@ class Writer(Dataset):
                 written.left_out["a crowd"] += 1
                 continue
             try:
-                mask = _shrink(self.data.mask(ann_id).astype(np.uint8), size)
+                mask = squash_mask(self.data.mask(ann_id).astype(np.uint8), size)
             except Exception:  # pycocotools raises many kinds, Exception itself too
                 mask = np.zeros(size[::-1], np.uint8)
             if mask.any():
@@ -131,7 +132,7 @@ class Writer(Dataset):
                 things.append(thing(ann_id, name, mask, not annotation.predicted))
             else:
                 written.left_out["empty or unreadable mask"] += 1
-        return Frame(cv2.resize(image, size, interpolation=cv2.INTER_AREA), tuple(things))
+        return Frame(squash(image, size), tuple(things))
 
     def crowds(self, image_id: int) -> frozenset[str]:
         """Names of which the photo has more than is annotated one by one."""
@@ -199,10 +200,3 @@ def sentence_kind(text: str, kind: str) -> str:
 def _fitted(width: int, height: int) -> tuple[int, int]:
     scale = min(1.0, _SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """To size (width, height), 0 or 1; a mask too thin for any pixel keeps what it touches."""
-    shares = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-    small = (shares > 127).astype(np.uint8)
-    return small if small.any() else (shares > 0).astype(np.uint8)
