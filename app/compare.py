@@ -91,7 +91,9 @@ def tab(service: Service, shared: Shared) -> View:
         return {
             head: about_both(now, names, shown.size),
             slider: slide(photo, found, names),
-            agreed: gr.update(value=render.agreement(photo, *found), alt_text=strings.AGREEMENT_ALT.format(**titles)),
+            agreed: gr.update(
+                value=render.agreement(photo, found[0], found[1]), alt_text=strings.AGREEMENT_ALT.format(**titles)
+            ),
             legend: words_for(found, names),
             facts: table(strings.COMPARE_FACTS, [facts_of(shown, n, found[n], name) for n, name in enumerate(names)]),
         }

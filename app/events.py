@@ -44,6 +44,7 @@ def answered(page: Page, service: Service, session: Session, answer: Answer, *sh
     """Everything that changes with an answer, but for the tabs other than "Mask"; `shown`: values of `masks.ways`."""
     several = len(answer.expressions) > 1
     texts = [(text, n) for n, text in enumerate(answer.expressions)]
+    inputs: list[Any] = [*shown, list(range(len(texts)))]
     return {
         page.shared.session: session,
         page.shared.answer: answer,
@@ -52,7 +53,7 @@ def answered(page: Page, service: Service, session: Session, answer: Answer, *sh
         page.results: gr.update(visible=True),
         page.masks.legend: page.masks.choices(answer),
         **spelling.show(page.help, service, answer),
-        **page.masks.draw(answer, *shown, list(range(len(texts)))),
+        **page.masks.draw(answer, *inputs),
     }
 
 

@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import httpx
@@ -27,14 +26,14 @@ def bounded(component: gr.Image) -> gr.Image:
     """`component`, which fetches photos by URL with `fetch`."""
     move = component.async_move_resource_to_block_cache
 
-    async def wrapper(source: Any) -> str | None:
+    async def wrapper(source: str | Path | None) -> str | None:
         if not str(source).startswith(("http://", "https://")):
             return await move(source)
         path = await fetch(str(source), Path(component.GRADIO_CACHE))
         component.temp_files.add(path)  # removed as uploads are
         return path
 
-    component.async_move_resource_to_block_cache = wrapper  # type: ignore[method-assign]
+    component.async_move_resource_to_block_cache = wrapper  # type: ignore[method-assign, assignment]
     return component
 
 
@@ -87,7 +86,7 @@ async def download(url: str, most: int) -> bytes:
 async def public_address(host: str) -> str:
     """An address of `host` that is on the public internet, to which the connection is then bound."""
     for *_, (address, *_) in await asyncio.get_running_loop().getaddrinfo(host, None):
-        found = ipaddress.ip_address(address.partition("%")[0])
+        found = ipaddress.ip_address(str(address).partition("%")[0])
         if found.is_global and not (found.is_multicast or found.is_reserved):
             return str(found)
     raise ValueError("no public address")

@@ -59,7 +59,7 @@ def number(name: str, label: str, least: float, most: float | None = None, **opt
 
 def flag(name: str, label: str) -> gr.Checkbox:
     """True or false, which may be left out."""
-    component = gr.Checkbox(label=label)
+    component: Any = gr.Checkbox(label=label)
     component.value = None  # Gradio makes it False
     component.preprocess = {None: None, True: True, False: False}.__getitem__  # it takes anything
     return checked(component, strings.API_FLAG.format(name=name))

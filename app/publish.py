@@ -31,15 +31,15 @@ def space_upload(space_id: str, folder: Path, root: Path = ROOT) -> Upload:
     if changed:
         names = ", ".join(line[3:] for line in changed[:5])
         raise ValueError(f"{len(changed)} files differ from the last commit ({names}); commit them first.")
-    names = git(root, "ls-files", "-z", "--", *PARTS).split("\0")[:-1]
-    missing = [part for part in PARTS if not any(name == part or name.startswith(f"{part}/") for name in names)]
+    files = git(root, "ls-files", "-z", "--", *PARTS).split("\0")[:-1]
+    missing = [part for part in PARTS if not any(name == part or name.startswith(f"{part}/") for name in files)]
     if missing:
         raise ValueError(f"{root} has no {', '.join(missing)}; publish from a whole checkout.")
     check_header(root / "README.md")
-    for name in names:
+    for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, folder / name)
-    sizes = {name: (folder / name).stat().st_size for name in names}
+    sizes = {name: (folder / name).stat().st_size for name in files}
     commit = git(root, "rev-parse", "--short", "HEAD").strip()
     return Upload(space_id, "space", folder, sizes, f"CEFNet {commit}")
 

@@ -123,7 +123,7 @@ def forget_events(queue: Queue) -> None:
             queue.pending_messages_per_session.pop(session, None)
 
 
-def theme() -> gr.themes.Default:
+def theme() -> gr.themes.Base:
     """One accent (style.css has that of the dark), fonts that every system has; text has a contrast of 4.5 or more."""
     return gr.themes.Default(
         primary_hue="indigo",

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -95,7 +96,7 @@ curl -sN "$URL/call/segment/$EVENT"
 """
 
 
-SNIPPETS: dict[str, tuple[str, Callable[[Query], str]]] = {  # name -> language, text
+SNIPPETS: dict[str, tuple[Literal["python", "shell"], Callable[[Query], str]]] = {  # name -> language, text
     "client": ("python", client),
     "curl": ("shell", curl),
     "library": ("python", library),

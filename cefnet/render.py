@@ -166,7 +166,10 @@ def outline(photo: Photo, mask: Mask, colour: Colour = WHITE, thickness: int | N
 
 
 def heatmap(
-    values: NDArray[np.floating], photo: Photo | None = None, top: float | None = None, opacity: float = 0.7
+    values: NDArray[np.floating | np.integer],
+    photo: Photo | None = None,
+    top: float | None = None,
+    opacity: float = 0.7,
 ) -> Photo:
     """Shows a map in a perceptually uniform colour scale (inferno: black, purple, orange, yellow).
 

@@ -76,8 +76,9 @@ class Split:
             of_object += [p] * len(found.ann_ids)
             count += len(found.ann_ids)
         ids, mask = self.tokenizer.batch(said, LONGEST, truncate=True)
-        numbers = (torch.tensor(x) for x in (target, of_expression))
-        return Pairs(ids, mask, *numbers, torch.cat(objects), torch.tensor(of_object))
+        return Pairs(
+            ids, mask, torch.tensor(target), torch.tensor(of_expression), torch.cat(objects), torch.tensor(of_object)
+        )
 
     def drawn(self, steps: int, photos: int, seed: int) -> Iterator[Pairs]:
         rng = random.Random(seed)
@@ -100,6 +101,7 @@ class Matcher(nn.Module):
         self.text, self.matching = copy.deepcopy(model.text), model.matching
         self.text.embedding.requires_grad_(False)
         norm, width = self.matching.norm, model.config.text_width
+        assert norm.running_mean is not None and norm.running_var is not None
         norm.running_mean.copy_(features[:, : norm.num_features].mean(0))
         norm.running_var.copy_(features[:, : norm.num_features].var(0))
         self.back = nn.Linear(width, width)
@@ -170,7 +172,7 @@ def with_matching(model: CEFNet) -> CEFNet:
     state = result.state_dict()
     for name, value in model.state_dict().items():
         if state[name].shape != value.shape:  # Eq. 1's w_place and the presence output have more inputs
-            value = F.pad(value, (0, 0) * (value.ndim - 2) + (0, state[name].shape[1] - value.shape[1]))
+            value = F.pad(value, [0, 0] * (value.ndim - 2) + [0, state[name].shape[1] - value.shape[1]])
         state[name] = value
     result.load_state_dict(state)
     return result
@@ -181,7 +183,7 @@ def fold(model: CEFNet, text: TextEncoder, back: nn.Linear) -> None:
     """Gives a model a new text encoder; whatever reads h_T reads back(h_T) from now on."""
     model.text.load_state_dict(text.state_dict())
     for reader in readers(model):
-        reader.bias += reader.weight @ back.bias
+        reader.bias.add_(reader.weight @ back.bias)
         reader.weight.copy_(reader.weight @ back.weight)
 
 

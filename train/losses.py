@@ -104,7 +104,7 @@ def _choice(votes: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
 
 def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
     """The target at each level's own resolution: the share of a cell that the mask covers."""
-    return [F.adaptive_avg_pool2d(targets, tuple(level.shape[-2:])) for level in logits]
+    return [F.adaptive_avg_pool2d(targets, (level.shape[-2], level.shape[-1])) for level in logits]
 
 
 class Objective(nn.Module):

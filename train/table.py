@@ -58,6 +58,7 @@ def line(cells: Iterable[str]) -> str:
 def draw(table: Table, path: Path) -> None:
     """The table as a PNG; rows that were run here have a ground of their own."""
     from matplotlib.figure import Figure  # half a second that only pictures pay
+    from matplotlib.transforms import Bbox
 
     widths = [max(len(row[i]) for row in [table.columns, *(r.cells for r in table.rows)]) + 2
               for i in range(len(table.columns))]  # fmt: skip
@@ -71,7 +72,7 @@ def draw(table: Table, path: Path) -> None:
         colLabels=table.columns,
         colWidths=[width / sum(widths) for width in widths],
         cellLoc="right",
-        bbox=(0.0, 0.0, 1.0, 1.0),
+        bbox=Bbox.unit(),
     )
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(8)

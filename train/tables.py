@@ -132,7 +132,7 @@ def table2(runs: Sequence[Measured]) -> list[Table]:
     for m in runs:
         if m.whole:
             groups.setdefault((m.dataset, tuple(m.numbers["by_length"])), {})
-    tables = []
+    tables: list[Table] = []
     for (name, bins), models in groups.items():
         rows = [Row((model, *map(percent, values), PAPER), False) for model, values in models.items()]
         for m in runs:

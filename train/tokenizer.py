@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -74,7 +75,7 @@ def train_tokenizer(sentences: Sequence[str], size: int) -> bytes:
         return model.replace(path, b"seeds.tsv".ljust(len(path)))  # the model keeps its options: no paths in there
 
 
-def _unigram(sentences: Sequence[str], size: int, **options: str) -> bytes:
+def _unigram(sentences: Sequence[str], size: int, **options: Any) -> bytes:
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

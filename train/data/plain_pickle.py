@@ -38,7 +38,7 @@ class Instructions(dict):
         raise Refused(f"it uses the instruction {name}; only containers, numbers and strings are read")
 
 
-def _simple_keys(do: Callable[["PlainUnpickler"], None], keys: slice) -> Callable[["PlainUnpickler"], None]:
+def _simple_keys(do: Callable[[Any], None], keys: slice) -> Callable[["PlainUnpickler"], None]:
     """Looks at the keys on the stack first: to hash one that is built of tuples of the same tuples takes for ever."""
 
     def checked(machine: "PlainUnpickler") -> None:
@@ -58,10 +58,12 @@ class PlainUnpickler(pickle._Unpickler):
     Byte strings, which is what Python 2's `str` are, become `str`: UTF-8, or Latin-1 where they are not UTF-8.
     """
 
+    stack: list[Any]
+
     dispatch = Instructions({c: do for c, do in pickle._Unpickler.dispatch.items() if NAMES[c] in ALLOWED})
-    dispatch[pickle.DICT[0]] = _simple_keys(pickle._Unpickler.load_dict, slice(None, None, 2))
-    dispatch[pickle.SETITEM[0]] = _simple_keys(pickle._Unpickler.load_setitem, slice(-2, -1))
-    dispatch[pickle.SETITEMS[0]] = _simple_keys(pickle._Unpickler.load_setitems, slice(None, None, 2))
+    dispatch[pickle.DICT[0]] = _simple_keys(pickle._Unpickler.dispatch[pickle.DICT[0]], slice(None, None, 2))
+    dispatch[pickle.SETITEM[0]] = _simple_keys(pickle._Unpickler.dispatch[pickle.SETITEM[0]], slice(-2, -1))
+    dispatch[pickle.SETITEMS[0]] = _simple_keys(pickle._Unpickler.dispatch[pickle.SETITEMS[0]], slice(None, None, 2))
 
     def _decode_string(self, value: bytes) -> str:
         try:

@@ -11,6 +11,7 @@ expression of nothing.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from train.data.json_tables import converted, read_json, records
 from train.data.masks import merge_runs
@@ -96,7 +97,7 @@ def _refs(record: dict, annotations: dict[int | str, dict]) -> list[dict]:
         raise ValueError(f"annotation {unknown[0]} is not in instances.json")
     meant = [annotations[a] for a in named if a != -1]
     meant = [a for a in meant if not a["iscrowd"]] or meant  # as gRefCOCO's own reader does
-    ref = {"ref_id": int(record["ref_id"]), "image_id": int(record["image_id"])}
+    ref: dict[str, Any] = {"ref_id": int(record["ref_id"]), "image_id": int(record["image_id"])}
     if len(meant) == 1:
         ref |= {"ann_id": meant[0]["id"], "category_id": meant[0]["category_id"]}
     else:

@@ -34,6 +34,8 @@ class PlainVanillaCoAttention(VanillaCoAttention):
 class PlainFusion(Fusion):
     """Eq. 1 as it is written, for models without a gate: one matrix times E, h_T and s of every place."""
 
+    w: Tensor  # set by `plain`
+
     def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
         assert fit is None  # `plain` takes models of the paper only
         e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
