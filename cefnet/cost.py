@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from cefnet.coattention import as_map
 from cefnet.fusion import Fusion
 from cefnet.model import CEFNet
 
@@ -101,7 +102,7 @@ def attention_memory(
     if module.training:
         raise ValueError("The module is in training mode; call its eval() first.")
     m, l = torch.randn(2, 1, channels, height, width, device=device).unbind(0)  # noqa: E741 (the paper's name)
-    return peak_memory(lambda: module(m, l), device)
+    return peak_memory(lambda: [as_map(out) for out in module(m, l)], device)
 
 
 def attention_memory_of(model: CEFNet, size: int) -> dict[int, int]:

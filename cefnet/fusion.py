@@ -9,15 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cefnet.boundary import resize
-from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, VanillaCoAttention, convolve
+from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, Mixture, VanillaCoAttention, as_map
 from cefnet.config import ModelConfig
-from cefnet.coordinates import COORDINATES, coordinates
+from cefnet.layers import COORDINATES, UnitLength, coordinates
 from cefnet.matching import FIT
-
-
-def _pointwise(branch: nn.Module, values: Tensor) -> Tensor:
-    """A 1x1 convolution, or none, of N x B x C values."""
-    return branch(values.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
 
 
 @dataclass
@@ -36,38 +31,53 @@ class Fusion(nn.Module):
     def __init__(self, config: ModelConfig, channels: int) -> None:
         super().__init__()
         width = config.width
-        self.l2, self.gated, self.residual = config.normalisation == "l2", config.gated, config.residual
         # w [E, h_T, s] = w_E E + w_h h_T + w_s s: one matrix in three blocks, so that nothing is tiled
         self.w_visual = nn.Conv2d(channels, width, 1, bias=False)
         self.w_sentence = nn.Linear(config.text_width, width)
         self.w_place = nn.Conv2d(COORDINATES + FIT * config.matching, width, 1, bias=False)
-        self.gate = nn.Linear(config.text_width, width) if self.gated else None
-        self.norm_e: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels, affine=False)
-        self.norm_m: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(width)
+        self.gate = nn.Linear(config.text_width, width) if config.gated else None
         self.word: nn.Linear | None = None
-        self.of_bins = False
         self.attention: VanillaCoAttention | AsymmetricCoAttention | None = None
         if config.attention != "none":
             self._add_attention(config)
-        else:
-            self.out = nn.Conv2d(width, channels, 3, padding=1, bias=self.l2)
-        self.norm_f: nn.Module = nn.Identity() if self.l2 else nn.BatchNorm2d(channels)
+        inputs = width if self.attention is None else 2 * width
+        self.out = nn.Conv2d(inputs, channels, 3, padding=1, bias=config.normalisation == "l2")
+        self.residual = config.residual
+        # Cat(L~, M~) stays a mixture of 110 vectors up to the output convolution: see `Mixture.convolve`
+        self.of_bins = config.attention == "acm" and config.branch_kernel < 2 and not config.residual
+        self._add_norms(config, channels)
 
     def _add_attention(self, config: ModelConfig) -> None:
         width, kernel = config.width, config.branch_kernel
         self.word = nn.Linear(config.word_width, width)
-        self.norm_word: nn.Module = nn.Identity() if self.l2 else nn.LayerNorm(width)
         values = width
         if config.attention == "vcm":
-            self.attention = VanillaCoAttention(width, scaled=not self.l2)
+            self.attention = VanillaCoAttention(width, scaled=config.normalisation != "l2")
         else:
             values = width // 2 if kernel else width  # 256 of 512, widened by the branch, in the authors' code
             self.attention = AsymmetricCoAttention(width, values)
-            self.of_bins = kernel < 2 and not self.residual  # Cat(L~, M~) is a mixture of 110 vectors: see `convolve`
         self.branch_m, self.branch_l = (
             nn.Conv2d(values, width, kernel, padding=kernel // 2) if kernel else nn.Identity() for _ in "ml"
         )
-        self.out = nn.Conv2d(2 * width, self.w_visual.in_channels, 3, padding=1, bias=self.l2)
+
+    def _add_norms(self, config: ModelConfig, channels: int) -> None:
+        """What brings each feature to one scale: unit length (`l2`, the authors' code), or learned norms (`batch`)."""
+        width = config.width
+        self.norm_e: nn.Module  # declared once for both branches, each of which makes its own kind
+        self.norm_m: nn.Module
+        self.norm_f: nn.Module
+        self.norm_sum: nn.Module
+        self.norm_sentence: nn.Module
+        self.norm_word: nn.Module
+        if config.normalisation == "l2":
+            self.norm_e, self.norm_m, self.norm_f, self.norm_sum = (UnitLength(dim=1) for _ in "emfs")
+            self.norm_sentence, self.norm_word = UnitLength(), UnitLength()
+            self.word_scale = 1.0
+        else:
+            self.norm_e, self.norm_m = nn.BatchNorm2d(channels, affine=False), nn.BatchNorm2d(width)
+            self.norm_f, self.norm_sum = nn.BatchNorm2d(channels), nn.Identity()
+            self.norm_sentence, self.norm_word = nn.Identity(), nn.LayerNorm(width)
+            self.word_scale = width**-0.5
 
     def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
         """M of Eq. 1: N x C x H x W.
@@ -77,9 +87,7 @@ class Fusion(nn.Module):
             sentence: h_T, N x text_width.
             fit: what `Matching` found, N x 2 x h x w, in models that have it; stands beside s.
         """
-        if self.l2:
-            e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
-        e = self.norm_e(e)
+        e, sentence = self.norm_e(e), self.norm_sentence(sentence)
         s = coordinates(e.shape[-2], e.shape[-1], e)
         if fit is not None:
             s = torch.cat([s.expand(len(fit), -1, -1, -1), resize(fit, e)], dim=1)
@@ -87,8 +95,8 @@ class Fusion(nn.Module):
         if self.gate is not None:
             m = m * (1 + self.gate(sentence))[:, :, None, None]
         m = m + self.w_sentence(sentence)[:, :, None, None]
-        m = F.normalize(m, dim=1) if self.l2 else self.norm_m(m)
-        return F.relu(m) if self.gated else m
+        m = self.norm_m(m)
+        return m if self.gate is None else F.relu(m)
 
     def attend_words(self, m: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 2.
@@ -103,9 +111,7 @@ class Fusion(nn.Module):
         """
         assert self.word is not None
         e = self.norm_word(self.word(words))  # N x T x C
-        e = F.normalize(e, dim=-1) if self.l2 else e
-        alpha = e @ m.flatten(2)  # N x T x HW
-        alpha = alpha if self.l2 else alpha * e.shape[-1] ** -0.5
+        alpha = self.word_scale * (e @ m.flatten(2))  # N x T x HW
         weights = alpha.masked_fill(~mask[:, :, None], float("-inf")).softmax(1)
         language = (e.transpose(1, 2) @ weights).unflatten(2, m.shape[-2:])
         return language, weights.unflatten(2, m.shape[-2:])
@@ -122,24 +128,26 @@ class Fusion(nn.Module):
         """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width; fit as `multimodal`."""
         m = self.multimodal(e, sentence, fit)
         if self.attention is None:
-            return Fused(self.normalised(self.out(m)), m)
+            return Fused(self.norm_f(self.out(m)), m)
         language, weights = self.attend_words(m, words, mask)
-        fused = Fused(self.normalised(self._attended(m, language)), m)
+        fused = Fused(self.norm_f(self.attended(m, language)), m)
         if explain:
             fused.word_attention, fused.co_attention = weights, self.attention.affinity(m, language)
         return fused
 
-    def _attended(self, m: Tensor, language: Tensor) -> Tensor:
-        """The output convolution of Cat(L~, M~)."""
-        if self.of_bins:
-            assert isinstance(self.attention, AsymmetricCoAttention)
-            m_values, l_values = self.attention.values(m, language)
-            pairs = ((self.branch_l, l_values), (self.branch_m, m_values))
-            values = torch.cat([_pointwise(branch, v) for branch, v in pairs], dim=2)
-            return convolve(self.out, self.attention.weights(m, language), values, m)
+    def attended(self, m: Tensor, language: Tensor) -> Tensor:
+        """Eq. 3-8 with the output convolution of Cat(L~, M~): F before its norm, N x C_i x H x W.
+
+        Args:
+            m: M, N x C x H x W.
+            language: L, alike.
+        """
         assert self.attention is not None
         m_out, l_out = self.attention(m, language)
-        m_out, l_out = self.branch_m(m_out), self.branch_l(l_out)
+        if self.of_bins:
+            assert isinstance(m_out, Mixture) and isinstance(l_out, Mixture)
+            return l_out.pointwise(self.branch_l).cat(m_out.pointwise(self.branch_m)).convolve(self.out)
+        m_out, l_out = self.branch_m(as_map(m_out)), self.branch_l(as_map(l_out))
         if self.residual:
             m_out, l_out = m_out + m, l_out + language
         return self.out(torch.cat([l_out, m_out], dim=1))
@@ -151,9 +159,6 @@ class Fusion(nn.Module):
         if isinstance(self.norm_f, nn.BatchNorm2d):
             self.norm_f.weight.fill_(share * e.std((0, 2, 3)).mean().item())
 
-    def normalised(self, f: Tensor) -> Tensor:
-        return F.normalize(f, dim=1) if self.l2 else self.norm_f(f)
-
     def add(self, e: Tensor, fused: Fused) -> Tensor:
         """The sum that feeds the next block: E_i + F (both of unit length with `l2`)."""
-        return (F.normalize(e, dim=1) if self.l2 else e) + fused.feature
+        return self.norm_sum(e) + fused.feature

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cefnet.boundary import resize
-from cefnet.coordinates import COORDINATES, coordinates
+from cefnet.layers import COORDINATES, coordinates
 
 WIDTH = 80  # of the space where places and sentences meet
 FIT = 2  # maps that `relative` makes of a fit

@@ -7,8 +7,9 @@ from typing import Literal
 
 import sentencepiece
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cefnet.layers import UnitLength
 
 MAX_CHARACTERS = 1000  # far above what max_tokens pieces can spell; keeps pasted books out of the tokenizer
 PADDING = 0  # id of the padding piece
@@ -178,10 +179,3 @@ class TextEncoder(nn.Module):
         # the last, where the backward half has read one piece.
         _, last = self.gru(packed)  # 2 x N x width/2
         return words, self.norm(torch.cat([last[0], last[1]], dim=1))
-
-
-class UnitLength(nn.Module):
-    """Scales vectors (last dimension) to length 1."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(x, dim=-1)

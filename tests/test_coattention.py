@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cefnet.coattention import BINS, AsymmetricCoAttention, VanillaCoAttention, attend, convolve, maps, spread
+from cefnet.coattention import BINS, AsymmetricCoAttention, Mixture, VanillaCoAttention, attend, spread
 
 SIZES = [(1, 1), (4, 4), (3, 7), (9, 5), (11, 8)]
 
@@ -63,7 +63,7 @@ def test_vcm_is_equations_3_to_5(size: tuple[int, int], scaled: bool) -> None:
 def test_acm_is_equations_6_to_8(size: tuple[int, int]) -> None:
     m, l = features(size)  # noqa: E741
     acm = AsymmetricCoAttention(12, 8).double().eval()
-    m_out, l_out = acm(m, l)
+    m_out, l_out = (mixture.map() for mixture in acm(m, l))
     affinity = acm.affinity(m, l)
     for n in range(2):
         p = {name: getattr(acm, name)(x[n : n + 1])[0] for name, x in
@@ -112,5 +112,5 @@ def test_convolving_the_bins_is_convolving_the_map(n: int, height: int, width: i
     torch.manual_seed(0)
     conv = nn.Conv2d(6, 5, kernel, padding=kernel // 2, bias=bias).to(memory_format=torch.channels_last)
     weights, values = torch.randn(n, height * width, 7).softmax(-1), torch.randn(n, 7, 6)
-    like = torch.empty(n, 1, height, width)
-    torch.testing.assert_close(convolve(conv, weights, values, like), conv(maps(weights @ values, like)))
+    mixture = Mixture(weights, values, height, width)
+    torch.testing.assert_close(mixture.convolve(conv), conv(mixture.map()))

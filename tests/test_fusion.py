@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from cefnet.config import ModelConfig
-from cefnet.coordinates import coordinates
 from cefnet.fusion import Fusion
+from cefnet.layers import coordinates
 
 L2 = ModelConfig(width=12, word_width=6, text_width=8, attention="acm")
 BATCH = replace(L2, normalisation="batch")

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cefnet.coattention import VanillaCoAttention, maps, positions
-from cefnet.coordinates import coordinates
 from cefnet.fusion import Fusion
+from cefnet.layers import coordinates
 from cefnet.model import CEFNet, Output
 from cefnet.photos import squash
 from cefnet.result import enlarge, to_numpy

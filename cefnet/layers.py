@@ -1,9 +1,10 @@
-"""Where the places of a feature map are: s of Eq. 1."""
+"""Small parts that several modules of the network use: coordinates, norms."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 COORDINATES = 8
 
@@ -17,3 +18,18 @@ def coordinates(height: int, width: int, like: Tensor) -> Tensor:
     ones = torch.ones_like(x)
     s = [x_min, y_min, x_max, y_max, (x_min + x_max) / 2, (y_min + y_max) / 2, ones / height, ones / width]
     return torch.stack(s)[None].to(like.dtype)
+
+
+class UnitLength(nn.Module):
+    """Scales vectors to length 1.
+
+    Args:
+        dim: Along which dimension they lie.
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=self.dim)
