@@ -133,12 +133,17 @@ def centre(mask: np.ndarray) -> tuple[float, float]:
     return (x.min() + x.max() + 1) / 2 / SIZE, (y.min() + y.max() + 1) / 2 / SIZE
 
 
+def words_of_place(text: str) -> set[str]:
+    """The words of an expression, without the top that somebody wears."""
+    return set(re.sub(r" in an? \w+ top\b", "", text).split())
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 100_000))
 def test_words_stay_true_after_flips_and_crops(wild: Batches, step: int) -> None:
     batch = wild[step]
     for n, (text, kind) in enumerate(zip(batch.expressions, batch.kinds, strict=True)):
-        p, mask, words = int(batch.photo_index[n]), batch.masks[n].numpy() > 0, set(text.split())
+        p, mask, words = int(batch.photo_index[n]), batch.masks[n].numpy() > 0, words_of_place(text)
         assert bool(batch.present[n]) == (kind != "absent") == bool(mask.any())
         if kind == "absent" or re.search(r" (of|by|next) ", text):
             continue

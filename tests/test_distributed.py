@@ -50,8 +50,7 @@ def recipe(folder: Path) -> Recipe:
 
 
 def variants(recipe: Recipe) -> list[Recipe]:
-    own = replace(recipe.data, chance_per_photo=True)
-    return [recipe, replace(recipe, name="own", data=own), replace(recipe, name="parts", accumulate=4)]
+    return [recipe, replace(recipe, name="parts", accumulate=4)]
 
 
 def assert_close(got: dict, wanted: dict) -> None:

@@ -27,7 +27,7 @@ def test_commands_are_understood(page: Path) -> None:
 
 def test_the_pages_use_the_commands_they_are_about() -> None:
     used = {words[0] for page in PAGES for words in commands(page)}
-    assert {"run", "recipes", "prepare", "evaluate", "compare", "tables", "replay"} <= used <= set(COMMANDS)
+    assert {"run", "recipes", "prepare", "evaluate", "compare", "tables"} <= used <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

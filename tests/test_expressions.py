@@ -5,7 +5,7 @@ import pytest
 from scenes import BLACK, BLUE, GREY, RED, box, painted
 
 from train.data.colours import COLOURS, colour_shares
-from train.data.expressions import KINDS, PAIRS, PLAIN, Told, describe, scene_of, tell
+from train.data.expressions import KINDS, PAIRS, Told, describe, scene_of, tell
 from train.data.things import Claim, Frame, Thing, contact, thing, under
 from train.data.vocabulary import SYNONYMS, category_name, means
 
@@ -260,30 +260,7 @@ def test_contact_and_support_are_shares() -> None:
     assert contact(cup, table)[1] == pytest.approx(0.05) and contact(table, box(3, 80, 80, 5, 5)) == (0.0, 0.5)
 
 
-def test_only_rich_batches_use_more_kinds() -> None:
-    """A run that began before there were more kinds still resumes: names, order and what they say stay."""
-    assert list(PLAIN) == ["positions", "ends", "orders", "sizes", "colours", "relations"]
-    things = [
-        box(1, 5, 5, 20, 20),
-        box(2, 40, 45, 30, 30),
-        box(3, 70, 60, 12, 20, "person"),
-        box(4, 5, 70, 30, 25, "car"),
-    ]
-    image = painted((things[0], RED), (things[1], BLACK), (things[3], BLUE))
-    rng = np.random.default_rng(0)
-    said = [describe(things[i % 4], things, image, rng) for i in range(12)]
-    assert said == SAID_AT_FIRST
-
-
-SAID_AT_FIRST = [
-    "smallest cow", "the largest cow", "person at the bottom", "blue vehicle", "cow farthest to the left",
-    "black cattle", "person wearing gray", "car at the bottom", "the little bovine", "the black cow",
-    "person by the cow", "the blue car",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("kinds", [PLAIN, KINDS])
-def test_a_new_kind_is_one_function(kinds: dict) -> None:
+def test_a_new_kind_is_one_function() -> None:
     cow = box(1, 10, 10, 20, 20)
-    extended = {**kinds, "brands": lambda scene: [Claim("branded {}", lambda rival: False)]}
+    extended = {**KINDS, "brands": lambda scene: [Claim("branded {}", lambda rival: False)]}
     assert "branded cow" in tell(scene_of(cow, Frame(GREY, (cow,)), "cow"), "cow", extended).kept["brands"]

@@ -145,7 +145,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: 
     run.start(None, None)
     batch = next(run.batches(1, 0))
     torch.nn.init.constant_(run.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"nan at step 0; samples \[\("):
+    with pytest.raises(ValueError, match=r"nan at step 0; samples \(photo, annotation\): \[\("):
         run.learner.step(batch)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from train.forward import Forward
 from train.losses import Objective
 from train.optim import Average, build_optimiser, freeze, learning_rate, set_learning_rate, train_mode
 from train.recipe import Recipe
-from train.replay import dump
 
 
 class Learner:
@@ -27,11 +25,10 @@ class Learner:
         objective: alike.
         recipe: what to do.
         team: the processes that share each step.
-        folder: where a step that fails is dumped.
     """
 
-    def __init__(self, model: CEFNet, objective: Objective, recipe: Recipe, team: Team, folder: Path) -> None:
-        self.model, self.objective, self.recipe, self.team, self.folder = model, objective, recipe, team, folder
+    def __init__(self, model: CEFNet, objective: Objective, recipe: Recipe, team: Team) -> None:
+        self.model, self.objective, self.recipe, self.team = model, objective, recipe, team
         self.steps = 0
         freeze(model, recipe)
         if recipe.sync_norm:
@@ -85,7 +82,7 @@ class Learner:
         terms = self.backward(parts, shares)
         norm = nn.utils.clip_grad_norm_(self.parameters(), self.recipe.clip or math.inf)
         if not norm.isfinite():
-            raise ValueError(self.not_finite(f"the gradient's norm is {norm}", parts, shares))
+            raise ValueError(self.not_finite(f"the gradient's norm is {norm}", parts))
         self.optimiser.step()
         if self.average:
             self.average.update(self.model, self.steps)
@@ -112,7 +109,7 @@ class Learner:
                 loss = terms["total"].item()
                 # before backward: grid_sample's writes anywhere when its grid is NaN
                 if self.team.any(not math.isfinite(loss)):
-                    raise ValueError(self.not_finite(f"the loss is {loss}", parts, shares))
+                    raise ValueError(self.not_finite(f"the loss is {loss}", parts))
                 (terms["total"] * self.team.size).backward()  # the processes' gradients get averaged
             sums = {name: value.detach() + sums.get(name, 0) for name, value in terms.items()}
         return dict(zip(sums, self.team.sum(torch.stack(list(sums.values()))).tolist(), strict=True))
@@ -120,10 +117,8 @@ class Learner:
     def parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
-    def not_finite(self, what: str, parts: list[Batch], shares: list[Tensor]) -> str:
-        """Dumps the step; returns what to tell about it."""
-        path = self.folder / f"not-finite-{self.steps}-{self.team.rank}.safetensors"
-        dump(path, self.local, self.recipe, parts, shares, self.steps)
+    def not_finite(self, what: str, parts: list[Batch]) -> str:
+        """Names the step and its samples."""
         samples = [sample for part in parts for sample in part.sample_ids]
         others = "" if self.team.size == 1 else f" (process {self.team.rank} of {self.team.size}; see the others' too)"
-        return f"{what} at step {self.steps}; samples {samples}{others}; to repeat it: python -m train replay {path}"
+        return f"{what} at step {self.steps}; samples (photo, annotation): {samples}{others}"

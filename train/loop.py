@@ -65,12 +65,12 @@ class Run:
             load_embeddings(self.model, self.tokenizer, embeddings)
         if self.team.first:
             write_whole(self.folder / START, origin(self.recipe, embeddings, init, backbone) + "\n")
-        self.learner = Learner(self.model, self.objective, self.recipe, self.team, self.folder)
+        self.learner = Learner(self.model, self.objective, self.recipe, self.team)
 
     def resume(self) -> None:
         """Takes up the folder's checkpoint."""
         state = load_checkpoint(self.folder)
-        self.learner = Learner(self.model, self.objective, self.recipe, self.team, self.folder)
+        self.learner = Learner(self.model, self.objective, self.recipe, self.team)
         try:
             self.learner.load_state(state)
         except (LookupError, TypeError, RuntimeError) as error:

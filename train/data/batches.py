@@ -11,11 +11,10 @@ from torch.utils.data import Dataset, get_worker_info
 from cefnet.text import Tokenizer
 from train.data import augment
 from train.data.batch import Batch
-from train.data.expressions import KINDS, PLAIN, describe
-from train.data.mosaic import mosaic
+from train.data.expressions import describe
 from train.data.pictures import Picture, Pictures
 from train.data.reader import Damaged, ReferData
-from train.data.samples import TILES, BatchSpec, Sample, Sampler
+from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
 from train.data.vocabulary import category_name, means
 
@@ -86,25 +85,16 @@ class Batches(Dataset):
 
     def _views(self, step: int) -> tuple[list["_View"], list[str]]:
         """This process's photos of a step, and what could not be used."""
-        rng = np.random.default_rng((self.seed, step))
-        image_ids = self.sampler.photos(rng)
-        views: list[_View] = []
+        image_ids = self.sampler.photos(np.random.default_rng((self.seed, step)))
         skipped: list[str] = []
-        for place in range(self.places.stop):
-            if self.spec.chance_per_photo:
-                if place not in self.places:
-                    continue
-                rng = np.random.default_rng((self.seed, step, place + 1))
-            view = self._sound_view(image_ids, step, place, rng, skipped)
-            if place in self.places:
-                views.append(view)
-        return views, skipped
+        return [self._sound_view(image_ids, step, place, skipped) for place in self.places], skipped
 
-    def _sound_view(
-        self, image_ids: Sequence[int], step: int, place: int, rng: np.random.Generator, skipped: list[str]
-    ) -> "_View":
-        """The photo of a place, or where it can't be used another one, drawn for this place of this step."""
-        image_id = image_ids[place]
+    def _sound_view(self, image_ids: Sequence[int], step: int, place: int, skipped: list[str]) -> "_View":
+        """The photo of a place, or where it can't be used another one, drawn for this place of this step.
+
+        Each photo of a step has its own source of chance, so that a process of several prepares its own photos alone.
+        """
+        image_id, rng = image_ids[place], np.random.default_rng((self.seed, step, place + 1))
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._view(image_id, rng)
@@ -116,23 +106,15 @@ class Batches(Dataset):
         raise ValueError(f"{ATTEMPTS} photos one after the other can't be used; {skipped[-1]}")
 
     def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
-        """One photo, or a mosaic with it: what is drawn for it, then generated expressions, typos and colours."""
+        """One photo: what is drawn for it, then generated expressions, typos and colours."""
         spec, size = self.spec, self.spec.image_size
-        if spec.mosaics and rng.random() < spec.mosaics:
-            beside = [i for i in self.sampler.photos(rng, TILES) if i != image_id]
-            tiles = [self._picture(i, size // 2, rng) for i in (image_id, *beside[: TILES - 1])]
-            picture = mosaic(tiles, self.sampler, rng)
-        else:
-            picture = self._picture(image_id, size, rng)
+        picture = self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
         drawn, image = self._fill(picture, rng), picture.image
         drawn = [replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn]
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
         masks = [_union([picture.masks[a] for a in s.ann_ids], size) for s in drawn]
         return _View(image_id, image, drawn, masks, *self._annotated(picture.masks))
-
-    def _picture(self, image_id: int, size: int, rng: np.random.Generator) -> Picture:
-        return self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
 
     def _fill(self, picture: Picture, rng: np.random.Generator) -> list[Sample]:
         """Writes the generated expressions, which are made for the frame as it is now."""
@@ -148,10 +130,10 @@ class Batches(Dataset):
         for sample in drawn:
             said = [*drawn, *filled]
             if sample.kind == "generated":
-                described = _generated(things, said, picture.image, rng, self.spec.rich)
+                described = _generated(things, said, picture.image, rng)
                 sample = described or replace(sample, kind="category")
             if sample.kind == "category":
-                sample = _category(things, rng) or self.sampler.absent(picture.image_ids, rng)
+                sample = _category(things, rng) or self.sampler.absent(picture.image_id, rng)
             filled.append(sample)
         return filled
 
@@ -182,14 +164,14 @@ def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 
 def _generated(
-    things: Sequence[Thing], said: Sequence[Sample], image: np.ndarray, rng: np.random.Generator, rich: bool
+    things: Sequence[Thing], said: Sequence[Sample], image: np.ndarray, rng: np.random.Generator
 ) -> Sample | None:
     """Describes a thing of some size in words not yet said, one that no other sample is about if possible."""
     taken, texts = {a for s in said for a in s.ann_ids}, {s.text for s in said}
     worthy = [t for t in things if t.area > 0.002]
     order = sorted(rng.permutation(len(worthy)), key=lambda i: worthy[i].ann_id in taken)
     for i in (order[:4] * 2)[:6]:
-        text = describe(worthy[i], things, image, rng, KINDS if rich else PLAIN)
+        text = describe(worthy[i], things, image, rng)
         if text and text not in texts:
             return Sample(text, (worthy[i].ann_id,), "generated")
     return None

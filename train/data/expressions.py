@@ -19,25 +19,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.looks import clothes, colours, name
-from train.data.places import columns, comparisons, depths, ends, first_positions, orders, positions, sizes
+from train.data.places import columns, comparisons, depths, ends, orders, positions, sizes
 from train.data.relations import fronts, holding, relations, resting
 from train.data.things import Claim, Frame, Scene, Thing
 from train.data.vocabulary import SYNONYMS, Synonyms, category_name, means
 
 Kind = Callable[[Scene], list[Claim]]
 
-# What BatchSpec(rich=False) draws. The order is part of the stream of batches: a run resumes only if it stays.
-PLAIN: Mapping[str, Kind] = {
-    "positions": first_positions,
+# The order is part of the stream of batches: a run resumes only if it stays.
+KINDS: Mapping[str, Kind] = {
+    "positions": positions,
     "ends": ends,
     "orders": orders,
     "sizes": sizes,
     "colours": colours,
     "relations": relations,
-}
-KINDS: Mapping[str, Kind] = {
-    **PLAIN,
-    "positions": positions,
     "name": name,
     "columns": columns,
     "comparisons": comparisons,
@@ -109,7 +105,7 @@ def describe(
     things: Sequence[Thing],
     image: np.ndarray,
     rng: np.random.Generator,
-    kinds: Mapping[str, Kind] = PLAIN,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> str | None:
     """Writes one expression that singles `target` out among the things of its name, or None.
 

@@ -18,13 +18,13 @@ class Picture:
     """What the network will see, before colours are changed and generated expressions are written.
 
     Attributes:
-        image_ids: the photo; several of a mosaic.
+        image_id: the photo.
         image: S x S x 3 uint8 RGB.
         masks: S x S uint8, 0 or 1, of every annotation that can be seen.
         samples: true of it.
     """
 
-    image_ids: tuple[int, ...]
+    image_id: int
     image: np.ndarray
     masks: dict[int, np.ndarray]
     samples: list[Sample]
@@ -62,7 +62,7 @@ class Pictures:
             image = np.ascontiguousarray(image[:, ::-1])
             masks = {a: np.ascontiguousarray(m[:, ::-1]) for a, m in masks.items()}
             drawn = [replace(s, text=augment.mirror_text(s.text)) for s in drawn]
-        return Picture((image_id,), image, masks, list(drawn))
+        return Picture(image_id, image, masks, list(drawn))
 
     def _mask(self, ann_id: int) -> np.ndarray:
         """H x W uint8, 0 or 1; all 0 if it can't be read."""

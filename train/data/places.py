@@ -14,15 +14,10 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 def positions(scene: Scene) -> list[Claim]:
     """Where in the frame: the target in the outer third (or the middle), every rival clearly outside of it."""
-    return [*_thirds(scene), *_corner(scene, strict=True)]
+    return [*_thirds(scene), *_corner(scene)]
 
 
-def first_positions(scene: Scene) -> list[Claim]:
-    """As the first runs drew them: two small things far apart in one corner each pass for the one in that corner."""
-    return [*_thirds(scene), *_corner(scene, strict=False)]
-
-
-def _corner(scene: Scene, strict: bool) -> list[Claim]:
+def _corner(scene: Scene) -> list[Claim]:
     at = scene.target
     row = "top" if at.y < 0.33 else "bottom" if at.y > 0.67 else ""
     column = "left" if at.x < 0.33 else "right" if at.x > 0.67 else ""
@@ -30,7 +25,7 @@ def _corner(scene: Scene, strict: bool) -> list[Claim]:
     def also(r: Thing) -> bool:
         close = abs(r.x - at.x) <= 0.3 and abs(r.y - at.y) <= 0.3
         there = all((r_at < 0.45) if t_at < 0.5 else (r_at > 0.55) for r_at, t_at in ((r.x, at.x), (r.y, at.y)))
-        return close or (strict and there)
+        return close or there
 
     texts = (f"{row} {column} {{}}", f"{{}} in the {row} {column} corner") if row and column else ()
     return [Claim(text, also) for text in texts]

@@ -14,7 +14,7 @@ from PIL import Image
 from train.data.json_tables import converted, read_json, records
 from train.data.masks import decode_mask
 from train.data.records import Absent, Annotation, ImageRecord, Ref, absent, annotation, caption, image_record, ref
-from train.data.shards import Place, local_shards, remote_shards
+from train.data.shards import Place, local_shards
 
 
 class Damaged(ValueError):
@@ -45,9 +45,8 @@ class ReferData:
 
         Args:
             folder: holds `instances.json`, `refs.json`, photos in `photos-NN.tar` shards or in `photos/`, and
-                optionally `absent.json`, `captions.json` and `dataset.json`, which says where photos are that lie
-                elsewhere: `photos` is their folder (relative paths are relative to the data folder), `shards` the
-                address of tar shards, such as `s3://bucket/photos-*.tar`.
+                optionally `absent.json`, `captions.json` and `dataset.json`, whose `photos` is the folder of photos
+                that lie elsewhere (relative paths are relative to the data folder).
 
         Raises:
             ValueError: something is missing or the files contradict each other; says what.
@@ -73,8 +72,8 @@ class ReferData:
             captions[image_id].append(words)
         about = converted(dict, _table(folder, "dataset.json", {}), f"{folder}/dataset.json")
         photos = folder / str(about.get("photos", "photos"))
-        files = remote_shards(str(about["shards"]), folder) if "shards" in about else local_shards(folder)
         told = {i: tuple(texts) for i, texts in captions.items()}
+        files = local_shards(folder)
         return cls(folder, categories, images, annotations, annotations_of, refs, missing, told, files, photos)
 
     def refs_of(self, split: str) -> list[Ref]:
@@ -98,7 +97,7 @@ class ReferData:
         if place := self.files.get(name):
             content = place.read()
             if len(content) != place.size:
-                raise Damaged(f"photo {name} is cut off: {place.url} has become shorter")
+                raise Damaged(f"photo {name} is cut off: {place.shard} has become shorter")
             return content
         try:
             return (self.photos / name).read_bytes()

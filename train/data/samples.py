@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from train.data.vocabulary import category_words
 _SEVERAL = re.compile(
     r"\b(?:two|three|four|five|six|several|many|some|group|couple|people|men|women|kids|children|boys|girls|dogs)\b"
 )
-TILES = 4  # photos of a mosaic
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,6 @@ class BatchSpec:
     smallest_crop: float = 0.55  # share of each side that a crop keeps at least
     colour: float = 0.5
     typos: float = 0.03
-    mosaics: float = 0.0  # four photos as one (train/data/mosaic.py); needs an even image_size
-    rich: bool = False  # generated expressions of every kind in expressions.KINDS, not the first six alone
-    # Each photo of a step has its own source of chance, so that a process of several prepares its own photos only;
-    # False: one source for all in turn, as in the first runs.
-    chance_per_photo: bool = False
     by_expression: bool = False  # all expressions of the split are equally likely, instead of all its photos
 
 
@@ -65,9 +59,8 @@ class Sampler:
                 self.misses[a.image_id].append(a.sent)
         annotated = {i for i, r in data.images.items() if r.split == split and data.annotations_of[i]}
         self.ids = np.array(sorted(annotated | self.refs.keys()))
-        needed = max(spec.photos, TILES if spec.mosaics else 0)
-        if len(self.ids) < needed:
-            raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {needed}")
+        if len(self.ids) < spec.photos:
+            raise ValueError(f"split {split!r} has {len(self.ids)} photos, a batch needs {spec.photos}")
         several = np.array([len({r.ann_ids for r in self.refs.get(i, ()) if r.ann_ids}) >= 2 for i in self.ids])
         weights = np.where(several, spec.several_weight, 1.0)
         if spec.by_expression:
@@ -89,9 +82,9 @@ class Sampler:
             ]
         return looks
 
-    def photos(self, rng: np.random.Generator, count: int | None = None) -> list[int]:
-        """Photos that are all different: as many as a step has, or `count`."""
-        return [int(i) for i in rng.choice(self.ids, count or self.spec.photos, replace=False, p=self.weights)]
+    def photos(self, rng: np.random.Generator) -> list[int]:
+        """The photos of a step, all different."""
+        return [int(i) for i in rng.choice(self.ids, self.spec.photos, replace=False, p=self.weights)]
 
     def draw(self, image_id: int, rng: np.random.Generator) -> list[Sample]:
         """The expressions of one photo: different objects first, further sentences of them after.
@@ -103,7 +96,7 @@ class Sampler:
         for _ in range(spec.expressions):
             chance = rng.random()
             if chance < spec.absent:
-                samples.append(self.absent((image_id,), rng))
+                samples.append(self.absent(image_id, rng))
             elif chance < spec.absent + spec.generated:
                 kind = "category" if rng.random() < spec.categories else "generated"
                 samples.append(Sample("", (), kind))
@@ -130,13 +123,13 @@ class Sampler:
             return [queue[i] for i in rng.permutation(len(queue))]
         return queue[::-1]
 
-    def absent(self, image_ids: Sequence[int], rng: np.random.Generator) -> Sample:
-        """Something that is in none of some photos: of a single one a near miss, or what is rarely seen in such."""
-        known = self.misses.get(image_ids[0]) if len(image_ids) == 1 else None
+    def absent(self, image_id: int, rng: np.random.Generator) -> Sample:
+        """Something that is not in a photo: a near miss, or what is rarely seen in such photos."""
+        known = self.misses.get(image_id)
         if known and rng.random() < 0.7:
             return Sample(str(rng.choice(known)), (), "absent")
-        here = {self.data.annotations[a].category_id for i in image_ids for a in self.data.annotations_of[i]}
-        said = " ".join(text for i in image_ids for text in self.said_of(i)).lower()
+        here = {self.data.annotations[a].category_id for a in self.data.annotations_of[image_id]}
+        said = " ".join(self.said_of(image_id)).lower()
         for category in rng.permutation(self.companions.strangers(here)):
             name = self.data.categories[int(category)]
             if not any(w in said for w in category_words(name)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -76,7 +75,7 @@ def _measured(stream: Generator[Batch, None, None], step: Callable[[Batch], obje
 def _our_step(recipe: Recipe, data: ReferData, device: torch.device) -> Callable[[Batch], object]:
     torch.manual_seed(recipe.seed)
     objective = Objective(recipe.losses, recipe.model, len(data.categories))
-    learner = Learner(CEFNet(recipe.model), objective, recipe, Team(device), Path(tempfile.gettempdir()))
+    learner = Learner(CEFNet(recipe.model), objective, recipe, Team(device))
     return learner.step
 
 
