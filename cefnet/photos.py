@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,39 +19,88 @@ STORED: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # EXIF 
     2: lambda upright: upright[:, ::-1],
     3: lambda upright: upright[::-1, ::-1],
     4: lambda upright: upright[::-1],
-    5: lambda upright: upright.transpose(1, 0, 2),
+    5: lambda upright: upright.swapaxes(0, 1),
     6: lambda upright: np.rot90(upright),
-    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
     8: lambda upright: np.rot90(upright, -1),
 }
+BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo themselves
+TIFF_WIDTH, TIFF_HEIGHT, ORIENTATION = 0x100, 0x101, 0x112  # tags of TIFF and EXIF
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic]
 
 
-def read_photo(source: Source) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Layout:
+    """How a photo's pixels lie in its file, and how people see them.
+
+    Attributes:
+        width: Of the pixels as stored.
+        height: Of the pixels as stored.
+        orientation: EXIF's number for how they are to be turned: 1 (not at all) to 8.
+    """
+
+    width: int
+    height: int
+    orientation: int = 1
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height of the pixels as stored."""
+        return self.width, self.height
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of what `read_photo` returns."""
+        return (self.height, self.width) if self.orientation > 4 else (self.width, self.height)
+
+    def turned(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pixels or a mask that lie as stored (H x W or H x W x C), upright; a view."""
+        return STORED[BACK.get(self.orientation, self.orientation)](stored)
+
+
+def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Reads a photo as people see it: upright by its EXIF tag, in sRGB by its profile, transparency on white.
 
     Args:
         source: Path, bytes or binary file of one of `picture_files.FORMATS` (the first frame of an animation) of
             at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP, `MAX_AVIF` for AVIF); a Pillow image; or an
             array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
+        name: What errors call it; its path, where it has one, if None.
+        labelled: Width and height of the upright photo that its labels are for; one of another size is refused, and
+            as far as the file's head tells, before it is decoded.
 
     Returns:
         H x W x 3 uint8 RGB.
 
     Raises:
-        ValueError: If it is missing, no photo, damaged, empty, too large, or an array of another kind.
+        ValueError: If it is missing, no photo, damaged, empty, too large, not as `labelled`, or an array of another
+            kind.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, "The photo array")
+        return _from_array(source, name or "The photo array")
     if isinstance(source, Image.Image):
-        return _from_image(source, "The image")
-    name = f"'{source}'" if isinstance(source, (str, Path)) else "The photo"
-    data = source if isinstance(source, bytes) else contents(source)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{name} is larger than {MAX_BYTES // 10**6} MB, the limit.")
-    with identify(data, name) as image:
-        return _from_image(image, name)
+        return _from_image(source, name or "The image", labelled)
+    with _opened(source, name := name or _name(source)) as image:
+        return _from_image(image, name, labelled)
+
+
+def layout(source: str | Path | bytes | BinaryIO, name: str | None = None) -> Layout:
+    """How a photo lies in its file, by its head.
+
+    Args:
+        source: As `read_photo` takes it, in a file.
+        name: What errors call it; its path, where it has one, if None.
+
+    Raises:
+        ValueError: As `read_photo`; damage behind the head may go unnoticed.
+    """
+    with _opened(source, name := name or _name(source)) as image:
+        if image.format == "TIFF":  # Pillow's own size is the upright one
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            orientation = tags.get(ORIENTATION)
+            return Layout(tags[TIFF_WIDTH], tags[TIFF_HEIGHT], orientation if orientation in STORED else 1)
+        return Layout(*image.size, _orientation(image))
 
 
 def squash(photo: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray[np.uint8]:
@@ -89,16 +139,33 @@ def squash_mask(mask: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray
 # Pictures
 
 
-def _from_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _name(source: Source) -> str:
+    return f"'{source}'" if isinstance(source, (str, Path)) else "The photo"
+
+
+def _opened(source: str | Path | bytes | BinaryIO, name: str) -> Image.Image:
+    """The picture in a file, not decoded yet."""
+    data = source if isinstance(source, bytes) else contents(source)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{name} is larger than {MAX_BYTES // 10**6} MB, the limit.")
+    return identify(data, name)
+
+
+def _from_image(image: Image.Image, name: str, labelled: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Decodes into the upright array, a band of rows at a time: Pillow's own copies would take several times that."""
     check_size(image, name)
+    if labelled is not None and sorted(labelled) != sorted(image.size):
+        raise _misfit(name, Layout(*image.size), labelled)
     try:
         image.load()
     except Exception as error:  # noqa: BLE001
         raise damaged(name, error) from error
     width, height = image.size  # a TIFF has turned by now
     orientation, to_srgb = _orientation(image), _to_srgb(image)
-    upright = np.empty((width, height, 3) if orientation > 4 else (height, width, 3), np.uint8)
+    lies = Layout(width, height, orientation)
+    if labelled is not None and labelled != lies.upright:
+        raise _misfit(name, lies, labelled)
+    upright = np.empty((*lies.upright[::-1], 3), np.uint8)
     stored = STORED[orientation](upright)
     rows = max(1, BAND // width)
     for top in range(0, height, rows):
@@ -107,9 +174,15 @@ def _from_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return upright
 
 
+def _misfit(name: str, lies: Layout, labelled: tuple[int, int]) -> ValueError:
+    seen, said = (f"{width} x {height}" for width, height in (lies.upright, labelled))
+    turned = f" (EXIF orientation {lies.orientation} turns it so)" if lies.orientation > 1 else ""
+    return ValueError(f"{name} is {seen} pixels{turned}, but its labels say {said}: they won't fit.")
+
+
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(0x0112)
+        value = image.getexif().get(ORIENTATION)
         return int(value) if value in STORED else 1
     except Exception:  # noqa: BLE001
         return 1  # a broken EXIF block raises almost anything, and the picture is fine without it

@@ -1,6 +1,7 @@
 """Every case of `bad_photos`, wherever photos come in: the right picture or a plain refusal, soon, in little memory."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from large_photos import large
 
 from app.picture import picture_from
 from cefnet.__main__ import main
-from cefnet.photos import read_photo
+from cefnet.photos import layout, read_photo
+from train.data.reader import Damaged, ReferData
 
 ROOT = Path(__file__).parent.parent
 CASES = list(cases())
 REFUSED = [case for case in CASES if case.photo is None]
 READ = [case for case in CASES if case.photo is not None]
+TURNED_OTHERWISE = ("exif-half-broken.png", "exif-20-MB.png")
 SLOW = 2  # times slower than promised a test's machine may be
 
 # Reads files one after the other; says for each what came of it, and the memory that it took over idle.
@@ -130,3 +133,38 @@ def test_the_app_sees_the_same_photo(folder: Path) -> None:
         picture = picture_from(folder / case.name)
         assert case.photo is not None and picture.size == case.photo.shape[:2], case.name
         assert case.looks(picture.full()) and max(picture.pixels.shape[:2]) <= 1024, case.name
+
+
+# What training and evaluation read
+
+
+def opened(folder: Path, case: Case) -> ReferData:
+    """A data folder of one photo, whose labels have the size that people see."""
+    height, width = (1, 1) if case.photo is None else case.photo.shape[:2]
+    image = {"id": 1, "file_name": case.name, "width": width, "height": height}
+    tables = {"instances": {"images": [image], "annotations": [], "categories": []}, "refs": []}
+    for name, table in (tables | {"dataset": {"photos": str(folder)}}).items():
+        (folder / f"{name}.json").write_text(json.dumps(table))
+    return ReferData.open(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_training_sees_what_the_app_shows(case: Case, folder: Path) -> None:
+    data = opened(folder, case)
+    if case.photo is None:
+        with pytest.raises(Damaged, match=f"photo {case.name} "):
+            data.photo(1)
+        return
+    seen = data.photo(1)
+    assert case.looks(seen)
+    np.testing.assert_array_equal(seen, read_photo(folder / case.name))
+    np.testing.assert_array_equal(seen, picture_from(folder / case.name).full())
+
+
+@pytest.mark.parametrize("case", READ, ids=lambda case: case.name)
+def test_the_head_of_a_file_tells_its_upright_size(case: Case, folder: Path) -> None:
+    lies = layout(folder / case.name)
+    assert case.photo is not None and lies.upright == case.photo.shape[1::-1]
+    told = re.search(r"exif-(\d)\.", case.name)
+    assert lies.orientation == (int(told[1]) if told else 6 if case.name in TURNED_OTHERWISE else 1)

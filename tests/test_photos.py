@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cefnet import photos, picture_files
-from cefnet.photos import read_photo, squash, squash_mask
+from cefnet.photos import layout, read_photo, squash, squash_mask
 
 RAMP = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -45,6 +45,31 @@ def test_exif_orientation_is_undone(orientation, stored):
     exif = Image.Exif()
     exif[0x0112] = orientation
     np.testing.assert_array_equal(read_photo(encoded(Image.fromarray(stored.copy()), exif=exif.tobytes())), RAMP)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 8), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
+def test_what_was_drawn_on_stored_pixels_turns_with_the_photo(orientation, shape):
+    stored = np.arange(np.prod(shape) * 3, dtype=np.uint16).astype(np.uint8).reshape(*shape, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.fromarray(stored), exif=exif.tobytes())
+    upright, lies = read_photo(content), layout(content)
+    np.testing.assert_array_equal(lies.turned(stored), upright)
+    np.testing.assert_array_equal(lies.turned(stored[:, :, 0]), upright[:, :, 0])  # a mask
+    assert lies.stored == shape[::-1] and lies.upright == upright.shape[1::-1]
+
+
+def test_a_photo_that_its_labels_do_not_fit_is_refused_before_it_is_decoded(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(Image.fromarray(RAMP), exif=exif.tobytes())  # 6 x 4 as stored, 4 x 6 upright
+    assert read_photo(content, labelled=(4, 6)).shape == (6, 4, 3)
+    with pytest.raises(ValueError, match=r"photo a is 4 x 6 pixels \(EXIF orientation 6 .*labels say 6 x 4"):
+        read_photo(content, "photo a", labelled=(6, 4))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match="6 x 4 pixels, but its labels say 7 x 4"):
+        read_photo(content, labelled=(7, 4))
 
 
 def test_transparency_lies_on_white():

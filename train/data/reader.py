@@ -1,16 +1,14 @@
 """The one data layout: photos, instance masks and referring expressions in REFER/COCO files."""
 
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image
 
+from cefnet.photos import read_photo
 from train.data.json_tables import converted, read_json, records
 from train.data.masks import decode_mask
 from train.data.records import Absent, Annotation, ImageRecord, Ref, absent, annotation, caption, image_record, ref
@@ -107,23 +105,16 @@ class ReferData:
             raise Damaged(f"photo {name} can't be read ({error.strerror})") from error
 
     def photo(self, image_id: int) -> np.ndarray:
-        """A photo: H x W x 3 uint8 RGB.
+        """A photo as the app and the library show it (`cefnet.photos.read_photo`): H x W x 3 uint8 RGB, upright.
 
         Raises:
             Damaged: the file is missing, can't be decoded, or has another size than `instances.json` says.
         """
         record, content = self.images[image_id], self.photo_bytes(image_id)
-        size = _size(content)  # before it is decoded: a small file can unpack to gigabytes
-        if size is not None and size != (record.width, record.height):
-            raise Damaged(
-                f"photo {record.file_name} is {size[0]} x {size[1]} pixels, but instances.json says "
-                f"{record.width} x {record.height}: its masks won't fit"
-            )
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # masks belong to the pixels as stored
-        image = None if size is None else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-        if image is None or image.shape[:2] != (record.height, record.width):
-            raise Damaged(f"photo {record.file_name} can't be decoded; is the download complete?")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        try:
+            return read_photo(content, f"photo {record.file_name}", (record.width, record.height))
+        except ValueError as error:
+            raise Damaged(str(error)) from error
 
     def mask(self, ann_id: int) -> np.ndarray:
         """An instance's mask: H x W bool.
@@ -145,15 +136,6 @@ class ReferData:
         for ann_id in ann_ids:
             mask |= self.mask(ann_id)
         return mask
-
-
-def _size(content: bytes) -> tuple[int, int] | None:
-    """Width and height of a picture by its head; None where that can't be read."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.size
-    except Exception:  # Pillow raises almost anything on damaged files
-        return None
 
 
 def _category(c: dict) -> tuple[int, str]:
