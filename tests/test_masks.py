@@ -1,5 +1,6 @@
 """train/data/masks.py: what pycocotools' C code would die of is refused; the rest is decoded as it does."""
 
+import json
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from train.data.masks import decode_mask, encode, merge_runs
+from train.data.masks import decode_mask, encode, encode_mask, merge_runs
 
 HEIGHT, WIDTH = 6, 8
 SQUARE = [1, 1, 5, 1, 5, 4, 1, 4]
@@ -56,7 +57,8 @@ def test_points_beyond_the_photo_are_cut_off_there() -> None:
 @given(st.lists(st.booleans(), min_size=HEIGHT * WIDTH, max_size=HEIGHT * WIDTH))
 def test_every_mask_comes_back(pixels: list[bool]) -> None:
     mask = np.array(pixels, np.uint8).reshape(HEIGHT, WIDTH)
-    assert np.array_equal(decode_mask(coco_mask.encode(np.asfortranarray(mask)), HEIGHT, WIDTH), mask)
+    for rle in (coco_mask.encode(np.asfortranarray(mask)), json.loads(json.dumps(encode_mask(mask)))):
+        assert np.array_equal(decode_mask(rle, HEIGHT, WIDTH), mask)
 
 
 def test_large_runs_come_back() -> None:

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from train.data import official
 from train.data.refer import Tables, held_out, join, keep, read_official
-from train.prepare_coco import add_coco_arguments, prepare_coco
+from train.data.upright import LabelsOn, layouts, turn_upright, warning
+from train.prepare_coco import add_coco_arguments, add_labels_on, prepare_coco
 
 NAMED = 20  # missing photos that are named one by one
 
@@ -83,7 +84,7 @@ def prepare(args: argparse.Namespace) -> None:
     if problems:
         raise ValueError("; ".join(problems))
     if args.out:
-        write(args.out, tables, args.dataset, args.images, places)
+        write(args.out, tables, args.dataset, args.images, places, args.labels_on)
 
 
 def _joined(parts: list[Tables], leaky: bool) -> Tables:
@@ -106,7 +107,9 @@ def _name(missing: list[str], root: Path) -> None:
         print(f"  and {len(missing) - NAMED} more", file=sys.stderr)
 
 
-def write(out: Path, tables: Tables, name: str, root: Path, places: dict[str, str]) -> None:
+def write(
+    out: Path, tables: Tables, name: str, root: Path, places: dict[str, str], labels_on: LabelsOn = "stored"
+) -> None:
     """Writes `instances.json`, `refs.json` and `dataset.json`, which says where the photos are.
 
     Args:
@@ -115,6 +118,8 @@ def write(out: Path, tables: Tables, name: str, root: Path, places: dict[str, st
         name: of the data set.
         root: folder of the photos.
         places: file name -> path below `root`.
+        labels_on: what labels were drawn on where sizes can't tell; browsers showed photos as stored until 2020, when
+            these data sets had long been labelled.
 
     Raises:
         ValueError: the folder holds data that is not from here.
@@ -127,9 +132,16 @@ def write(out: Path, tables: Tables, name: str, root: Path, places: dict[str, st
         splits.setdefault(r["image_id"], set()).add(r["split"])
     alone = {image_id: min(names) for image_id, names in splits.items() if len(names) == 1}
     images = [i | {"file_name": places[i["file_name"]], "split": alone.get(i["id"], "")} for i in tables.images]
+    upright = turn_upright(images, tables.annotations, layouts(root, images), labels_on)
+    if upright.doubtful:
+        print(warning(upright.doubtful, labels_on), file=sys.stderr)
     files = {
         "dataset.json": {"name": name, "photos": str(root.resolve())},
-        "instances.json": {"categories": tables.categories, "images": images, "annotations": tables.annotations},
+        "instances.json": {
+            "categories": tables.categories,
+            "images": upright.images,
+            "annotations": upright.annotations,
+        },
         "refs.json": tables.refs,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -167,6 +179,7 @@ def _add_official_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help=where)
     parser.add_argument("--out", type=Path, metavar="DIR", help="data folder to write")
     parser.add_argument("--check", action="store_true", help="compare the counts with those of the public files")
+    add_labels_on(parser, "stored")
     parser.add_argument("--skip-missing", action="store_true", help="leave out photos that are not there")
 
 

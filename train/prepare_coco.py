@@ -6,9 +6,11 @@ The expressions are generated from its masks; `train/data/expressions.py` says h
 import argparse
 import hashlib
 import json
+import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from cefnet.render import png
 from train.data.coco import Instances, read_instances
 from train.data.expressions import KINDS
 from train.data.reader import ReferData
+from train.data.upright import LABELS_ON, LabelsOn, layouts, turn_upright, warning
 from train.data.writer import Writer, WriterSpec, Written, sentence_kind
 from train.sheets import TRUTH, Tile, contact_sheet
 
@@ -34,6 +37,7 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", type=Path, required=True, help="COCO-format instance file (JSON)")
     parser.add_argument("--images", type=Path, required=True, help="folder of its photos; they stay where they are")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set, made if it is not there")
+    add_labels_on(parser, "upright")
     parser.add_argument("--preview", type=Path, help=f"PNG file for a contact sheet of {TILES} samples")
     parser.add_argument("--val", type=_share, default=0.05, help="share of the photos in val, 0..1 (default: 0.05)")
     parser.add_argument("--test", type=_share, default=0.05, help="share of the photos in test, 0..1 (default: 0.05)")
@@ -49,6 +53,15 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes besides this one (default: 0)")
 
 
+def add_labels_on(parser: argparse.ArgumentParser, default: LabelsOn) -> None:
+    """Declares `--labels-on`."""
+    parser.add_argument(
+        "--labels-on", choices=LABELS_ON, default=default,
+        help="what labels of photos with an EXIF orientation were drawn on, where width and height can't tell "
+        f"(default: {default})",
+    )  # fmt: skip
+
+
 def prepare_coco(args: argparse.Namespace) -> None:
     """Writes the data set, its report and the contact sheet, and prints the report.
 
@@ -60,7 +73,7 @@ def prepare_coco(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.out} holds other data; give --out a folder of its own")
     if args.val + args.test > 1:
         raise ValueError(f"--val {args.val} and --test {args.test} are more than all photos; their sum may be 1")
-    instances = read_instances(args.instances)
+    instances = _upright(read_instances(args.instances), args.images, args.labels_on)
     spec = WriterSpec(
         args.expressions, args.absent, args.smallest, args.typos, without=tuple(args.without), seed=args.seed
     )
@@ -202,6 +215,16 @@ def preview(data: ReferData, tables: Tables, seed: int) -> np.ndarray:
         tiles.append(Tile(data.photo(refs[i]["image_id"]), f"{sentence['sent']}\n[{sentence['way']}]", (outline,)))
     tiles += [Tile(data.photo(a["image_id"]), f"{a['sent']}\n[absent]") for a in missing]
     return contact_sheet(tiles, COLUMNS)
+
+
+def _upright(instances: Instances, root: Path, labels_on: LabelsOn) -> Instances:
+    """The instances as they lie on upright photos; warns of those that may lie otherwise."""
+    images = instances.tables["images"]
+    upright = turn_upright(images, instances.tables["annotations"], layouts(root, images), labels_on)
+    if upright.doubtful:
+        print(warning(upright.doubtful, labels_on), file=sys.stderr)
+    tables = instances.tables | {"images": upright.images, "annotations": upright.annotations}
+    return replace(instances, tables=tables)
 
 
 def _about(args: argparse.Namespace) -> Tables:
