@@ -65,6 +65,10 @@ class ModelConfig:
             BGR values (authors' code).
         matching: Eq. 1 also reads how well each place fits the sentence before fusion (departure).
         presence: a learned "is it there at all" output (departure).
+        right: a learned "the mask is right" output, which is then the `score` of an answer (departure).
+        several: a learned "more than one thing is meant" output (departure).
+        clicks: Eq. 1 and the masks also read where somebody clicked "here" and "not here"; needs `matching`
+            (departure).
         presence_threshold: scores below it mean "nothing here matches".
         mask_threshold: probabilities at or above it belong to the mask.
         one_region: of several separate regions that reach it, the mask is the strongest alone (departure).
@@ -90,6 +94,9 @@ class ModelConfig:
     pixels: str = "standard"
     matching: bool = False
     presence: bool = False
+    right: bool = False
+    several: bool = False
+    clicks: bool = False
     presence_threshold: float = 0.5
     mask_threshold: float = 0.5
     one_region: bool = False
@@ -114,6 +121,8 @@ class ModelConfig:
         multiple = 32 if self.dilated else 16
         if self.image_size % multiple:
             raise ValueError(f"image_size is {self.image_size}; it must be a multiple of {multiple}")
+        if self.clicks and not self.matching:
+            raise ValueError("clicks=True needs matching=True: a click selects by what `Matching` sees of places")
         if self.text_width % 2:
             raise ValueError(f"text_width is {self.text_width}; it must be even (two directions)")
         if self.fusion == "decoder" and (self.attention != "none" or self.boundary):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cefnet.boundary import resize
+from cefnet.clicks import CLICK_MAPS, Hints
 from cefnet.coattention import AsymmetricCoAttention, CoAttentionMaps, Mixture, VanillaCoAttention, as_map
 from cefnet.config import ModelConfig
 from cefnet.layers import COORDINATES, UnitLength, coordinates
@@ -34,7 +34,7 @@ class Fusion(nn.Module):
         # w [E, h_T, s] = w_E E + w_h h_T + w_s s: one matrix in three blocks, so that nothing is tiled
         self.w_visual = nn.Conv2d(channels, width, 1, bias=False)
         self.w_sentence = nn.Linear(config.text_width, width)
-        self.w_place = nn.Conv2d(COORDINATES + FIT * config.matching, width, 1, bias=False)
+        self.w_place = nn.Conv2d(COORDINATES + FIT * config.matching + CLICK_MAPS * config.clicks, width, 1, bias=False)
         self.gate = nn.Linear(config.text_width, width) if config.gated else None
         self.word: nn.Linear | None = None
         self.attention: VanillaCoAttention | AsymmetricCoAttention | None = None
@@ -79,18 +79,18 @@ class Fusion(nn.Module):
             self.norm_sentence, self.norm_word = nn.Identity(), nn.LayerNorm(width)
             self.word_scale = width**-0.5
 
-    def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
+    def multimodal(self, e: Tensor, sentence: Tensor, hints: Hints | None = None) -> Tensor:
         """M of Eq. 1: N x C x H x W.
 
         Args:
             e: E_i, N x C_i x H x W.
             sentence: h_T, N x text_width.
-            fit: what `Matching` found, N x 2 x h x w, in models that have it; stands beside s.
+            hints: what `Matching` and `Clicks` found, in models that have them; stands beside s.
         """
         e, sentence = self.norm_e(e), self.norm_sentence(sentence)
         s = coordinates(e.shape[-2], e.shape[-1], e)
-        if fit is not None:
-            s = torch.cat([s.expand(len(fit), -1, -1, -1), resize(fit, e)], dim=1)
+        if hints is not None:
+            s = torch.cat([s.expand(len(e), -1, -1, -1), hints.at(e)], dim=1)
         m = self.w_visual(e) + self.w_place(s)
         if self.gate is not None:
             m = m * (1 + self.gate(sentence))[:, :, None, None]
@@ -122,11 +122,11 @@ class Fusion(nn.Module):
         words: Tensor,
         sentence: Tensor,
         mask: Tensor,
-        fit: Tensor | None = None,
+        hints: Hints | None = None,
         explain: bool = False,
     ) -> Fused:
-        """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width; fit as `multimodal`."""
-        m = self.multimodal(e, sentence, fit)
+        """E_i, N x C_i x H x W; words e_t, N x T x word_width; sentence h_T, N x text_width; hints as `multimodal`."""
+        m = self.multimodal(e, sentence, hints)
         if self.attention is None:
             return Fused(self.norm_f(self.out(m)), m)
         language, weights = self.attend_words(m, words, mask)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cefnet.boundary import resize
+from cefnet.clicks import CLICK_MAPS, Hints
 from cefnet.layers import COORDINATES, coordinates
 
 WIDTH = 80  # of the space where places and sentences meet
@@ -25,16 +25,17 @@ class Matching(nn.Module):
     Args:
         channels: of E_3, E_4 and E_5 together.
         text: width of h_T.
+        clicks: whether the masks lean on the maps of clicks too.
     """
 
-    def __init__(self, channels: int, text: int) -> None:
+    def __init__(self, channels: int, text: int, clicks: bool = False) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
         self.w_place = nn.Conv2d(channels + COORDINATES, WIDTH, 1)
         self.w_sentence = nn.Linear(text, WIDTH)
         self.sharpness = nn.Parameter(torch.tensor(0.0))
         self.bias = nn.Parameter(torch.tensor(-2.0))  # few places fit
-        self.lean_on = nn.ModuleList(nn.Conv2d(FIT, 1, 1) for _ in range(LEVELS))
+        self.lean_on = nn.ModuleList(nn.Conv2d(FIT + CLICK_MAPS * clicks, 1, 1) for _ in range(LEVELS))
         for layer in self.lean_on.children():
             nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -59,10 +60,9 @@ class Matching(nn.Module):
         s = F.normalize(self.w_sentence(sentence), dim=1)
         return self.sharpness.exp() * torch.einsum("nchw,nc->nhw", places, s)[:, None] + self.bias
 
-    def lean(self, mask_logits: list[Tensor], fit: Tensor) -> list[Tensor]:
-        """SM_1..SM_4 before the sigmoid, plus one linear layer of `relative(fit)` each (0 before it is trained)."""
-        seen = relative(fit)
-        return [a + resize(layer(seen), a) for a, layer in zip(mask_logits, self.lean_on, strict=True)]
+    def lean(self, mask_logits: list[Tensor], hints: Hints) -> list[Tensor]:
+        """SM_1..SM_4 before the sigmoid, plus one linear layer of the hints each (0 before it is trained)."""
+        return [a + layer(hints.at(a)) for a, layer in zip(mask_logits, self.lean_on, strict=True)]
 
 
 def relative(fit: Tensor) -> Tensor:

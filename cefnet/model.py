@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from cefnet.boundary import Decoder
+from cefnet.clicks import CLICK_MAPS, Clicks, Hints
 from cefnet.coattention import CoAttentionMaps
 from cefnet.config import ModelConfig
 from cefnet.encoders import build_encoder
 from cefnet.fusion import Fused, Fusion
-from cefnet.matching import Matching, relative
-from cefnet.presence import Presence
+from cefnet.matching import FIT, Matching, relative
 from cefnet.text import TextEncoder
+from cefnet.verdict import Verdict
 
 
 @dataclass
@@ -26,11 +27,13 @@ class PhotoFeatures:
         encoded: res3's own output; with decoder fusion, where nothing feeds back into the encoder, E_3, E_4 and E_5.
         fine: D_1 and D_2, which the decoder makes of E_1 and E_2.
         places: what `Matching` makes of the photo, in models that have it.
+        likeness: what `Clicks` makes of the photo, alike.
     """
 
     encoded: tuple[Tensor, ...]
     fine: tuple[Tensor, Tensor]
     places: Tensor | None = None
+    likeness: Tensor | None = None
 
     def select(self, index: Tensor) -> PhotoFeatures:
         """The features of the photos that N expressions are about; `index` is N photo indices."""
@@ -50,12 +53,12 @@ class PhotoFeatures:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.encoded, *self.fine, self.places) if x is not None)
+        return sum(x.nbytes for x in (*self.encoded, *self.fine, self.places, self.likeness) if x is not None)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> PhotoFeatures:
         d1, d2 = map(change, self.fine)
-        places = None if self.places is None else change(self.places)
-        return PhotoFeatures(tuple(map(change, self.encoded)), (d1, d2), places)
+        places, likeness = (None if x is None else change(x) for x in (self.places, self.likeness))
+        return PhotoFeatures(tuple(map(change, self.encoded)), (d1, d2), places, likeness)
 
 
 @dataclass
@@ -72,6 +75,8 @@ class Output:
         word_attention: stage 3, 4, 5 -> N x T x h x w, sums to 1 over T; filled with `explain=True`.
         co_attention: stage 3, 4, 5 -> rows of the affinity on demand; filled with `explain=True`.
         fit: logits of `Matching`, N x 1 x h x w; None without it.
+        right_logit: N, "the mask is right"; None without that output.
+        several_logit: N, "more than one thing is meant"; None without that output.
     """
 
     mask_logits: tuple[Tensor, ...]
@@ -83,6 +88,8 @@ class Output:
     word_attention: dict[int, Tensor] = field(default_factory=dict)
     co_attention: dict[int, CoAttentionMaps] = field(default_factory=dict)
     fit: Tensor | None = None
+    right_logit: Tensor | None = None
+    several_logit: Tensor | None = None
 
 
 class CEFNet(nn.Module):
@@ -104,9 +111,14 @@ class CEFNet(nn.Module):
         self.decoder = Decoder(
             channels, self.encoder.strides, config.decoder_widths, config.boundary, config.decoder_stride
         )
-        top = config.decoder_widths[0]
-        self.matching = Matching(sum(channels[2:]), config.text_width) if config.matching else None
-        self.presence = Presence(top, config.text_width, matching=config.matching) if config.presence else None
+        seen = sum(channels[2:])
+        self.matching = Matching(seen, config.text_width, config.clicks) if config.matching else None
+        self.clicks = Clicks(seen) if config.clicks else None
+        beside = [FIT] * config.matching + [CLICK_MAPS] * config.clicks
+        self.presence, self.right, self.several = (
+            Verdict(config.decoder_widths[0], config.text_width, beside) if wanted else None
+            for wanted in (config.presence, config.right, config.several)
+        )
 
     def standardise(self, images: Tensor) -> Tensor:
         """RGB in 0..1, P x 3 x H x W -> what the encoder's first convolution takes."""
@@ -128,16 +140,17 @@ class CEFNet(nn.Module):
         if self.config.fusion == "decoder":
             for i in (4, 5):
                 encoded.append(self.encoder.stage(i, encoded[-1]))
-        return PhotoFeatures(tuple(encoded), self.decoder.fine(e1, e2), self._places(encoded[0]))
+        return PhotoFeatures(tuple(encoded), self.decoder.fine(e1, e2), *self._places(encoded[0]))
 
-    def _places(self, e3: Tensor) -> Tensor | None:
-        """What `Matching` reads: the stages once more without language, which learns nothing for them."""
+    def _places(self, e3: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """What `Matching` and `Clicks` read: the stages once more without language, which learns nothing for them."""
         if self.matching is None:
-            return None
+            return None, None
         with torch.no_grad():
             e4 = self.encoder.stage(4, e3)
             e5 = self.encoder.stage(5, e4)
-        return self.matching.places(self.matching.seen(e3, e4, e5))
+        seen = self.matching.standardised(self.matching.seen(e3, e4, e5))
+        return self.matching.w_place(seen), self.clicks.places(seen) if self.clicks is not None else None
 
     @torch.no_grad()
     def match_strength(self, images: Tensor, share: float) -> None:
@@ -155,6 +168,7 @@ class CEFNet(nn.Module):
         mask: Tensor,
         photo_index: Tensor | None = None,
         explain: bool = False,
+        clicks: Tensor | None = None,
     ) -> Output:
         """Segments what N expressions name.
 
@@ -164,9 +178,11 @@ class CEFNet(nn.Module):
             mask: N x T, True for real pieces.
             photo_index: N, which photo each expression is about; None means one each, or all about one.
             explain: also return word attention and co-attention.
+            clicks: N x K x 3, as in `Hints`; None: none.
 
         Raises:
-            ValueError: P photos do not match N expressions and no `photo_index` says which is whose.
+            ValueError: P photos do not match N expressions and no `photo_index` says which is whose, or clicks for a
+                model without them.
         """
         n, p = ids.shape[0], photo.photos
         if photo_index is None:
@@ -176,13 +192,12 @@ class CEFNet(nn.Module):
         words, sentence = self.text(ids, mask)
         photo = photo.select(photo_index)
         fit = self.matching(photo.places, sentence) if self.matching is not None else None
-        sums, fused = self._fuse(photo.encoded, words, sentence, mask, fit, explain)
+        hints = self._hints(photo, fit, clicks)
+        sums, fused = self._fuse(photo.encoded, words, sentence, mask, hints, explain)
         decoded, top = self.decoder(photo.fine, sums)
-        if self.matching is not None and fit is not None:
-            decoded.mask_logits = self.matching.lean(decoded.mask_logits, fit)
-        presence = None
-        if self.presence is not None:
-            presence = self.presence(top, decoded.mask_logits[0], sentence, fit)
+        if self.matching is not None and hints is not None:
+            decoded.mask_logits = self.matching.lean(decoded.mask_logits, hints)
+        presence, right, several = self._verdicts(top, decoded.mask_logits[0], sentence, hints)
         return Output(
             tuple(decoded.mask_logits),
             tuple(decoded.boundary_logits),
@@ -193,7 +208,33 @@ class CEFNet(nn.Module):
             {i: one.word_attention for i, one in fused.items() if one.word_attention is not None},
             {i: one.co_attention for i, one in fused.items() if one.co_attention is not None},
             fit,
+            right,
+            several,
         )
+
+    def _hints(self, photo: PhotoFeatures, fit: Tensor | None, clicks: Tensor | None) -> Hints | None:
+        if clicks is not None and self.clicks is None:
+            raise ValueError("this model takes no clicks (its config has clicks=False)")
+        if fit is None:
+            return None
+        if self.clicks is None:
+            return Hints(relative(fit))
+        assert photo.likeness is not None
+        clicks = fit.new_zeros((len(fit), 1, 3), dtype=torch.float32) if clicks is None else clicks
+        return Hints(relative(fit), clicks, self.clicks(photo.likeness, clicks))
+
+    def _verdicts(
+        self, top: Tensor, mask_logits: Tensor, sentence: Tensor, hints: Hints | None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The logits of `presence`, `right` and `several`. `right` judges what was made and changes nothing of it."""
+        maps = [] if hints is None else [hints.fit, hints.clicked(hints.fit)]
+        beside = [one for one in maps if one is not None]
+        presence, several = (
+            verdict(top, mask_logits, sentence, beside) if verdict is not None else None
+            for verdict in (self.presence, self.several)
+        )
+        right = None if self.right is None else self.right(top.detach(), mask_logits, sentence.detach(), beside)
+        return presence, right, several
 
     def _fuse(
         self,
@@ -201,11 +242,10 @@ class CEFNet(nn.Module):
         words: Tensor,
         sentence: Tensor,
         mask: Tensor,
-        fit: Tensor | None,
+        hints: Hints | None,
         explain: bool,
     ) -> tuple[list[Tensor], dict[int, Fused]]:
         """E_3, E_4 and E_5, each with its multi-modal feature added, and what was fused at each stage."""
-        seen = relative(fit) if fit is not None else None
         sums: list[Tensor] = []
         fused: dict[int, Fused] = {}
         for k, i in enumerate((3, 4, 5)):
@@ -213,6 +253,6 @@ class CEFNet(nn.Module):
             e = encoded[k] if k < len(encoded) else self.encoder.stage(i, sums[-1])
             fusion = self.fusions[str(i)]
             assert isinstance(fusion, Fusion)
-            fused[i] = fusion(e, words, sentence, mask, seen, explain)
+            fused[i] = fusion(e, words, sentence, mask, hints, explain)
             sums.append(fusion.add(e, fused[i]))
         return sums, fused

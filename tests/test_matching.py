@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cefnet.boundary import resize
+from cefnet.clicks import Hints
 from cefnet.config import ModelConfig
 from cefnet.matching import Matching, relative
 from cefnet.model import CEFNet
@@ -50,10 +51,10 @@ def test_relative_is_the_fit_and_its_standing_in_the_photo() -> None:
 def test_masks_lean_on_the_fit() -> None:
     matching = Matching(9, 6)
     fit, logits = torch.randn(2, 1, 3, 4), [torch.randn(2, 1, s, s) for s in (8, 4, 2, 1)]
-    for before, after in zip(logits, matching.lean(logits, fit), strict=True):
+    for before, after in zip(logits, matching.lean(logits, Hints(relative(fit))), strict=True):
         assert torch.equal(before, after)  # until it is trained
     matching.lean_on[1].weight.data[:] = torch.tensor([3.0, 0.0]).view(1, 2, 1, 1)
-    after = matching.lean(logits, fit)
+    after = matching.lean(logits, Hints(relative(fit)))
     torch.testing.assert_close(after[1] - logits[1], resize(fit, logits[1]) * 3 / 4)
     assert torch.equal(after[0], logits[0])
 

@@ -1,6 +1,7 @@
 """The whole network: shapes, gradients, precision, batching, and what no expression changes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -20,12 +21,16 @@ def small(config: ModelConfig) -> ModelConfig:
 
 CONFIGS = {name: small(config) for name, config in PRESETS.items()}
 CONFIGS |= {name: small(PRESETS["paper-acm"].with_values(row)) for name, row in ABLATION.items()}
+CONFIGS["clicks"] = replace(CONFIGS["cefnet-acm"], matching=True, clicks=True, right=True, several=True)
+CLICKS = torch.tensor([[[0.2, 0.3, 1.0], [0.7, 0.6, -1.0]]])
 
 
-def run(model: CEFNet, n: int = 2, size: int = 64, **options: bool) -> Output:
+def run(model: CEFNet, n: int = 2, size: int = 64, **options: Any) -> Output:
     torch.manual_seed(1)
     images = torch.rand(n, 3, size, size)
     ids = torch.tensor([[3, 4, 5], [6, 7, 0]] * n)[:n]
+    if model.config.clicks:
+        options["clicks"] = CLICKS.repeat(n, 1, 1)
     return model(model.encode_photo(images), ids, ids > 0, **options)
 
 
@@ -38,7 +43,8 @@ def test_every_parameter_receives_a_gradient_after_one_step(name: str) -> None:
         out = run(model)
         logits = [*out.mask_logits, *out.boundary_logits, *out.body_logits]
         loss = torch.stack([x.square().mean() + x.mean() for x in logits]).sum()
-        loss = loss + (0 if out.presence_logit is None else out.presence_logit.sum())
+        verdicts = (out.presence_logit, out.right_logit, out.several_logit)
+        loss = loss + sum(x.sum() for x in verdicts if x is not None)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

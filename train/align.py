@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cefnet.matching import FIT
 from cefnet.model import CEFNet
 from cefnet.text import TextEncoder, Tokenizer
 from cefnet.weights import TOKENIZER, load, save
@@ -196,13 +197,13 @@ def heed(model: CEFNet) -> None:
     assert model.matching is not None
     for layer in model.matching.lean_on:
         assert isinstance(layer, nn.Conv2d) and layer.bias is not None
-        layer.weight.copy_(torch.tensor([0.0, 2.0]).view(1, 2, 1, 1))  # `relative` halves deviations
+        layer.weight[:, :FIT] = torch.tensor([0.0, 2.0]).view(1, FIT, 1, 1)  # `relative` halves deviations
         layer.bias.fill_(-1.0)
 
 
 def readers(model: CEFNet) -> list[nn.Linear]:
-    """The layers that take h_T: Eq. 1's in every fusion with its gate, and the presence output's."""
-    parts = [*model.fusions.values(), *([model.presence] if model.presence else [])]
+    """The layers that take h_T: Eq. 1's in every fusion with its gate, and those of the verdicts."""
+    parts = [*model.fusions.values(), model.presence, model.right, model.several]
     found = [getattr(part, name, None) for part in parts for name in ("w_sentence", "gate")]
     return [layer for layer in found if isinstance(layer, nn.Linear)]
 

@@ -9,7 +9,19 @@ from cefnet.config import PRESETS, ModelConfig
 
 TEMPLATE = Path(__file__).with_name("card.md")
 LOSSES = ("dice", "presence", "classes", "rivals", "alignment")
-DEPARTURES = ("dilated", "decoder_stride", "normalisation", "gated", "residual", "matching", "presence", "one_region")
+DEPARTURES = (
+    "dilated",
+    "decoder_stride",
+    "normalisation",
+    "gated",
+    "residual",
+    "matching",
+    "presence",
+    "right",
+    "several",
+    "clicks",
+    "one_region",
+)
 ONE_REGION = """`one_region` is on: the mask is the strongest connected region alone of the places that reach the
 threshold; for an expression that means several things, `dataclasses.replace(result, one_region=False)` gives all."""
 ALL_REGIONS = "`one_region` is off: the mask is every place that reaches the threshold, in however many regions."

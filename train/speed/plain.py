@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cefnet.clicks import Hints
 from cefnet.coattention import VanillaCoAttention, maps, positions
 from cefnet.fusion import Fusion
 from cefnet.layers import coordinates
@@ -36,8 +37,8 @@ class PlainFusion(Fusion):
 
     w: Tensor  # set by `plain`
 
-    def multimodal(self, e: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
-        assert fit is None  # `plain` takes models of the paper only
+    def multimodal(self, e: Tensor, sentence: Tensor, hints: Hints | None = None) -> Tensor:
+        assert hints is None  # `plain` takes models of the paper only
         e, sentence = F.normalize(e, dim=1), F.normalize(sentence, dim=1)
         n, _, height, width = e.shape
         tiled = sentence[:, :, None, None].expand(-1, -1, height, width)

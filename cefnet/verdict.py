@@ -1,40 +1,41 @@
-""" "Is it there at all": the shipped models' own output (not in the paper)."""
+"""What a model says about its own answer: is it there, is it right, are several things meant (not in the paper)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cefnet.matching import FIT, relative
 
-
-class Presence(nn.Module):
+class Verdict(nn.Module):
     """A small network that looks at what the mask lies on, at how sure the mask is, and at the expression.
 
-    In models that have `Matching` also at the best fit anywhere and at the fit where the mask is.
+    In models that have `Matching` also at the best fit anywhere and at the fit where the mask is; the maps of clicks
+    alike.
 
     Args:
-        top: channels of D_5.
-        text: width of h_T.
-        hidden: units in between.
-        matching: whether the model has `Matching`.
+        top: Channels of D_5.
+        text: Width of h_T.
+        beside: Channels of each group of other maps.
+        hidden: Units in between.
     """
 
-    def __init__(self, top: int, text: int, hidden: int = 64, matching: bool = False) -> None:
+    def __init__(self, top: int, text: int, beside: Sequence[int] = (), hidden: int = 64) -> None:
         super().__init__()
-        self.w_visual = nn.Linear(3 * top + 3 + 2 * FIT * matching, hidden, bias=False)
+        self.w_visual = nn.Linear(3 * top + 3 + 2 * sum(beside), hidden, bias=False)
         self.w_sentence = nn.Linear(text, hidden)
         self.out = nn.Linear(hidden, 1)
 
-    def forward(self, top: Tensor, mask_logits: Tensor, sentence: Tensor, fit: Tensor | None = None) -> Tensor:
-        """The logit of "it is there".
+    def forward(self, top: Tensor, mask_logits: Tensor, sentence: Tensor, beside: Sequence[Tensor] = ()) -> Tensor:
+        """The logit of "yes".
 
         Args:
             top: D_5, N x top x h x w.
             mask_logits: SM_1, N x 1 x H x W; no gradient goes into it, which has losses of its own.
             sentence: h_T, N x text.
-            fit: what `Matching` found, N x 1 x h x w; alike.
+            beside: The other maps, N x channels x h x w each; no gradient goes into them either.
 
         Returns:
             N.
@@ -43,9 +44,8 @@ class Presence(nn.Module):
         p = mask.flatten(1)
         sure = torch.stack([p.amax(1), (p * p).sum(1) / p.sum(1).clamp(min=1e-6), p.mean(1)], dim=1)
         seen = [top.mean((2, 3)), top.amax((2, 3)), _inside(top, mask), sure]
-        if fit is not None:
-            fits = relative(fit.detach())
-            seen += [fits.amax((2, 3)), _inside(fits, mask)]
+        for maps in beside:
+            seen += [maps.detach().amax((2, 3)), _inside(maps.detach(), mask)]
         return self.out(F.relu(self.w_visual(torch.cat(seen, dim=1)) + self.w_sentence(sentence))).squeeze(1)
 
 
