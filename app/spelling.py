@@ -15,6 +15,7 @@ from rapidfuzz.distance import OSA
 from app import strings, views
 from app.service import Answer, Service
 from cefnet.regions import rivals
+from cefnet.words import kept
 
 KNOWN = 2  # times a word was seen in training; below it, it is hardly known
 WELL_KNOWN = 5  # times; only such words are suggested, so that a suggestion is worth its click
@@ -95,8 +96,8 @@ def vocabulary(service: Service) -> dict[str, int]:
 
 def _parts(expression: str, words: Mapping[str, int]) -> Iterable[str]:
     """The words as they are to be judged: whole where training knows them so, else what hyphens join."""
-    for typed in expression.split():
-        whole = re.sub(r"^[\W_]+|[\W_]+$", "", typed)
+    for read in kept(expression):
+        whole = re.sub(r"^[\W_]+|[\W_]+$", "", read.typed)
         for part in [whole] if words.get(whole.lower(), 0) >= KNOWN else re.split(r"(?:[^\w'’]|_)+", whole):
             if part := re.sub(r"['’]s?$", "", part).strip("'’"):
                 yield part
@@ -160,7 +161,7 @@ def show(part: Help, service: Service, answer: Answer) -> dict[Any, Any]:
 
 def help_for(part: Help, expressions: Iterable[str], words: Mapping[str, int]) -> dict[Any, Any]:
     """Updates of `part.outputs` for some expressions' words."""
-    doubts = unsure(" ".join(expressions), words)
+    doubts = list({one.word.lower(): one for text in expressions for one in unsure(text, words)}.values())
     if not doubts:
         return hide(part)
     rows = [[doubt.word, by] for doubt in doubts for by in doubt.suggestions]

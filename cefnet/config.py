@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 
+from cefnet import words
+
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet101_2")
 EFFICIENTNETS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
@@ -132,14 +134,14 @@ class ModelConfig:
             )
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps({**asdict(self), "normaliser": words.VERSION}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
-        """Reads what `to_json` wrote; fields left out take their defaults.
+        """Reads what `to_json` wrote; fields left out take their defaults, and `normaliser` is 1.
 
         Raises:
-            ValueError: not a JSON object, an unknown field, or an impossible value.
+            ValueError: not a JSON object, an unknown field, an impossible value, or an unknown normaliser.
         """
         try:
             values = json.loads(text)
@@ -147,6 +149,7 @@ class ModelConfig:
             raise ValueError(f"the model config is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ValueError("the model config must be a JSON object")
+        words.check_version(values.pop("normaliser", words.VERSION))
         return cls().with_values(values)
 
     def with_values(self, values: dict[str, object]) -> ModelConfig:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cefnet.layers import UnitLength
+from cefnet.words import kept
 
 MAX_CHARACTERS = 1000  # far above what max_tokens pieces can spell; keeps pasted books out of the tokenizer
 PADDING = 0  # id of the padding piece
@@ -21,7 +22,7 @@ class Tokens:
 
     Attributes:
         ids: One id per piece, in 1..size-1.
-        words: As typed, split on whitespace; those that leave no piece (control characters) are dropped.
+        words: Those that are read (`cefnet.words.kept`), as typed between two blanks.
         word_of: For each piece the index into `words`; never decreases, and names every word.
     """
 
@@ -31,7 +32,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """A SentencePiece model: lower-cases and NFKC-normalises by itself, spells unknown letters in bytes."""
+    """A SentencePiece model behind the normaliser of `cefnet.words`; spells unknown letters in bytes."""
 
     def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
         self._processor = processor
@@ -69,7 +70,7 @@ class Tokenizer:
         return self._processor.id_to_piece(index)
 
     def encode(self, expression: str, max_tokens: int = 48, truncate: bool = False) -> Tokens:
-        """Cuts an expression into pieces, word by word, so that every piece knows its word.
+        """Normalises an expression and cuts it into pieces, word by word, so that every piece knows its word.
 
         Args:
             expression: What was typed.
@@ -85,13 +86,11 @@ class Tokenizer:
         ids: list[int] = []
         words: list[str] = []
         word_of: list[int] = []
-        for word in expression[:MAX_CHARACTERS].split():
-            # control characters say nothing, lone surrogates can't be spelled
-            pieces = self._processor.encode("".join(filter(str.isprintable, word)))
-            if pieces:
+        for word in kept(expression[:MAX_CHARACTERS]):
+            if pieces := self._processor.encode(word.read):
                 ids += pieces
                 word_of += [len(words)] * len(pieces)
-                words.append(word)
+                words.append(word.typed)
         if not ids:
             raise ValueError("There is nothing to read in the expression; type a few words, such as 'dog on the left'.")
         if not truncate and (halves := [c for c in expression if "\ud800" <= c <= "\udfff"]):
@@ -129,12 +128,6 @@ def pad(tokens: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
     rows = [torch.tensor(one.ids, dtype=torch.int64) for one in tokens]
     ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING)
     return ids, ids != PADDING
-
-
-def plain_word(word: str) -> str:
-    """A word as `words.json` lists it: lower-cased, without punctuation around it ("Dog's," -> "dog's")."""
-    keep = [i for i, character in enumerate(word) if character.isalnum()]
-    return word[keep[0] : keep[-1] + 1].lower() if keep else ""
 
 
 class TextEncoder(nn.Module):

@@ -23,7 +23,7 @@ VCM, ACM = NAMES
 
 @pytest.fixture(scope="module")
 def answer(app_service: Service) -> Answer:
-    return app_service.ask(Session(), picture_from(noise(60, 90)), ["the <red> dog", "cat"])
+    return app_service.ask(Session(), picture_from(noise(60, 90)), ["big <red> dog", "cat"])
 
 
 @pytest.fixture(scope="module")

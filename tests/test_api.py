@@ -115,7 +115,7 @@ def test_explain(app: SimpleNamespace, wide_photo: Path) -> None:
         return app.client.predict(handle_file(wide_photo), "the red dog", api_name="/explain", **options)
 
     answer, boundary, words, attention = ask(stage=3, y=89, x=0)
-    assert [word["caption"] for word in words] == ["the", "red", "dog"] == [word["word"] for word in answer["words"]]
+    assert [word["caption"] for word in words] == ["red", "dog"] == [word["word"] for word in answer["words"]]
     assert sum(word["share"] for word in answer["words"]) == pytest.approx(1, abs=1e-3)
     assert (answer["stage"], answer["y"], answer["x"]) == (3, 89, 0)
     for file in (boundary, attention, *(word["image"] for word in words)):

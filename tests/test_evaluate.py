@@ -268,9 +268,9 @@ def test_too_long_expressions_are_shortened_counted_and_named(folder, tiny_check
 
 def test_shorten_keeps_whole_words(tiny_tokenizer):
     tokenizer = Tokenizer.from_file(tiny_tokenizer)
-    text = "the red dog on the left"
+    text = "red dog on the left"
     assert shorten(text, tokenizer, 48) == text
-    for limit in range(2, 7):
+    for limit in range(1, 6):
         short = shorten(text, tokenizer, limit)
         assert (text + " ").startswith(short + " ") and len(tokenizer.encode(short, limit).ids) <= limit
     word = shorten("skateboarder" * 100, tokenizer, 10)

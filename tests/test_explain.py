@@ -66,9 +66,9 @@ def test_boundary_lies_on_the_greyed_photo_with_the_scale_it_says(app_service: S
     top = max(values.max(), 0.25)
     expected = render.heatmap(values, now.answer.picture.pixels, top)
     np.testing.assert_array_equal(drawn["boundary"]["value"], expected)
-    assert "the <red> dog" in drawn["boundary"]["alt_text"] and "ACM" in drawn["boundary"]["alt_text"]
+    assert "big <red> dog" in drawn["boundary"]["alt_text"] and "ACM" in drawn["boundary"]["alt_text"]
     assert f"{top:.2f} is bright" in drawn["boundary-scale"]
-    assert "“the &lt;red&gt; dog”, by ACM" in drawn["boundary-about"] and "<red>" not in drawn["boundary-about"]
+    assert "“big &lt;red&gt; dog”, by ACM" in drawn["boundary-about"] and "<red>" not in drawn["boundary-about"]
 
 
 def test_a_faint_boundary_stays_faint(now: Focus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def with_result(now: Focus, result: Any, threshold: float) -> Focus:
 def test_words_are_on_one_scale_and_share_everything(now: Focus, stage: int) -> None:
     pictures, top = explain.words(now, stage)
     maps = now.result.word_attention(stage)
-    assert [one.title for one in pictures] == ["the", "<red>", "dog"]
+    assert [one.title for one in pictures] == ["big", "<red>", "dog"]
     assert top == max(heat.max() for _, heat in maps)
     for one, (_, heat) in zip(pictures, maps, strict=True):
         np.testing.assert_array_equal(one.pixels, render.heatmap(heat, now.answer.picture.pixels, top))

@@ -111,7 +111,7 @@ def test_a_second_expression_skips_the_photos_part(make, monkeypatch):
 
 
 def test_words_sum_to_one_everywhere_with_their_pieces_merged(predictor, photo, result):
-    words = ["the", "red", "zyzzyva", "on", "the", "left"]
+    words = ["red", "zyzzyva", "on", "the", "left"]
     for stage in (3, 4, 5):
         attention = result.word_attention(stage)
         assert [word for word, _ in attention] == words
@@ -120,10 +120,10 @@ def test_words_sum_to_one_everywhere_with_their_pieces_merged(predictor, photo, 
     ids, mask = predictor.tokenizer.batch([result.expression])
     with torch.inference_mode():
         alpha = predictor.model(photo.features, ids, mask, explain=True).word_attention[5][0].numpy()
-    pieces = [alpha[i] for i, word in enumerate(tokens.word_of) if word == 2]
+    pieces = [alpha[i] for i, word in enumerate(tokens.word_of) if word == 1]
     assert len(pieces) > 1
     expected = cv2.resize(np.sum(pieces, axis=0), (70, 45), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_allclose(result.word_attention(5)[2][1], expected, atol=1e-5)
+    np.testing.assert_allclose(result.word_attention(5)[1][1], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("attention", ["vcm", "acm"])

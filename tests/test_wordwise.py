@@ -41,20 +41,20 @@ def asked(app_service: Service, monkeypatch: pytest.MonkeyPatch) -> list[list[st
 def test_one_batch_and_the_models_own_masks(app_service: Service, now: Focus, asked: list[list[str]]) -> None:
     page = Page(wordwise.tab, app_service)
     html, kept = page.drawn(now, Session(), None)
-    assert asked == [["<red> dog", "the dog", "the <red>", "the"]]  # the whole has its answer already
+    assert asked == [["<red> dog", "big dog", "big <red>", "big"]]  # the whole has its answer already
     photo, whole = parts.fitted(now)
     expected = {
         text: replace(result, mask_threshold=now.threshold, height=60, width=90).found
         for text, result in kept.results.items()
-    } | {"the <red> dog": whole.found}
-    order = ["<red> dog", "the dog", "the <red>", "the", "the <red>", "the <red> dog"]
+    } | {"big <red> dog": whole.found}
+    order = ["<red> dog", "big dog", "big <red>", "big", "big <red>", "big <red> dog"]
     shown = images(html)
     for text, picture in zip(order, shown, strict=True):
         off = np.abs(picture.astype(int) - render.overlay(photo, expected[text])).mean()
         assert off < np.abs(picture.astype(int) - render.overlay(photo, ~expected[text])).mean() / 2, text
     assert "without “&lt;red&gt;”" in html and "<red>" not in html
-    change = kept.results["the <red>"].score - kept.results["the"].score
-    assert f"score {kept.results['the <red>'].score:.2f} ({wordwise.signed(change)})" in html
+    change = kept.results["big <red>"].score - kept.results["big"].score
+    assert f"score {kept.results['big <red>'].score:.2f} ({wordwise.signed(change)})" in html
 
 
 def test_what_was_worked_out_is_kept_until_the_question_changes(
@@ -91,7 +91,7 @@ def test_one_word_has_nothing_to_leave_out(app_service: Service, now: Focus, ask
 
 
 def test_long_expressions_are_taken_in_groups_and_batches(app_service: Service, asked: list[list[str]]) -> None:
-    words = "the red dog on left the blue cat on right the black man on top the white car on bottom"
+    words = "big red dog on left the blue cat on right the black man on top the white car on bottom"
     answer = app_service.ask(Session(), picture_from(noise(20, 20)), [words])
     asked.clear()
     html, kept = Page(wordwise.tab, app_service).drawn(Focus(answer, ACM, 0, 0.0), Session(), None)

@@ -82,7 +82,7 @@ def ask(
 
 
 def shorten(expression: str, tokenizer: "Tokenizer", max_tokens: int) -> str:
-    """The expression if it fits into `max_tokens` pieces, else its longest beginning of whole words that does.
+    """The expression if it fits into `max_tokens` pieces, else the longest beginning of its read words that does.
 
     Of a first word that alone is too long, as many letters as fit.
 

@@ -20,7 +20,8 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from cefnet.text import PADDING, Tokenizer, plain_word
+from cefnet.text import PADDING, Tokenizer
+from cefnet.words import normalise
 from train.data.json_tables import read_json
 
 MOST_VECTORS = 4 * 2**30  # bytes; the largest GloVe has 2.6 GB
@@ -52,13 +53,14 @@ def train_tokenizer(sentences: Sequence[str], size: int) -> bytes:
     to `size`.
 
     Args:
-        sentences: Text to learn from.
+        sentences: Text to learn from; it is normalised, as expressions are before they are cut into pieces.
         size: Number of pieces, of which 256 are bytes and 2 are padding (0) and unknown (1); fewer if the
             text is small.
 
     Raises:
         ValueError: If `size` is too small for the text's characters.
     """
+    sentences = [text for sentence in sentences if (text := normalise(sentence))]
     first = Tokenizer.from_bytes(_unigram(sentences, max(size * 2 // 3, min(size, 400))))
     words = count_words(sentences)
     seeds = {"▁" + word: count for word, count in words.items() if count >= 3}
@@ -100,9 +102,9 @@ def _unigram(sentences: Sequence[str], size: int, **options: Any) -> bytes:
 
 
 def count_words(sentences: Iterable[str]) -> dict[str, int]:
-    """How often each word occurs, lower-cased and without punctuation around it; most frequent first."""
-    counts = Counter(plain_word(word) for sentence in sentences for word in sentence.split())
-    counts.pop("", None)
+    """How often each word is read (see `cefnet.words`); most frequent first. Signs alone are no words."""
+    words = (word for sentence in sentences for word in normalise(sentence).split())
+    counts = Counter(word for word in words if any(map(str.isalnum, word)))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
