@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,9 @@ from torch import Tensor, nn
 
 from cefnet.boundary import resize
 from cefnet.layers import COORDINATES
+
+if TYPE_CHECKING:  # results are made of what the model says
+    from cefnet.result import Click
 
 RADIUS = 0.025  # of a click's disc, as a share of each side of the photo
 CLICK_MAPS = 4  # a disc and a likeness for "here", and for "not here"
@@ -82,6 +87,12 @@ class Clicks(nn.Module):
         clicked = F.grid_sample(places, grid, padding_mode="border", align_corners=False)[:, :, 0]  # N x 64 x K
         alike = torch.einsum("nchw,nck->nkhw", places, F.normalize(clicked, dim=1))
         return _of_each_sign(alike, clicks, nothing=-1.0)
+
+
+def clicks_tensor(clicks: Sequence[Click], height: int, width: int, slots: int) -> Tensor:
+    """Clicks in pixels of a photo as the model takes them: slots x 3, as in `Hints`; at most `slots` clicks."""
+    rows = [[(click.y + 0.5) / height, (click.x + 0.5) / width, 1.0 if click.here else -1.0] for click in clicks]
+    return torch.tensor(rows + [[0.0, 0.0, 0.0]] * (slots - len(rows)))
 
 
 def discs(clicks: Tensor, height: int, width: int) -> Tensor:

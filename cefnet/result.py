@@ -18,6 +18,21 @@ Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
+class Click:
+    """Somebody pointed at a place of a photo.
+
+    Attributes:
+        y: Row of the upright photo as given, in pixels from the top; 0 is the first one.
+        x: Column, from the left.
+        here: Whether what is meant is there; False: something is there that is not meant.
+    """
+
+    y: float
+    x: float
+    here: bool = True
+
+
+@dataclass(frozen=True)
 class Result:
     """The answer to one expression. All maps are H x W, at first the photo's own size.
 

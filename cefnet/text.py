@@ -31,6 +31,11 @@ class Tokens:
     word_of: tuple[int, ...]
 
 
+# An expression without words, where a click says what is meant: the unknown piece, which no text has (unknown letters
+# are spelled in bytes).
+NOTHING_SAID = Tokens((1,), (), ())
+
+
 class Tokenizer:
     """A SentencePiece model behind the normaliser of `cefnet.words`; spells unknown letters in bytes."""
 

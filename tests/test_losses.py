@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet, Output
-from train.losses import LossWeights, Objective, category_loss, contour, dice_loss, rival_loss
+from train.losses import (
+    LossWeights,
+    Objective,
+    category_loss,
+    contour,
+    dice_loss,
+    is_right,
+    of_words,
+    rival_loss,
+    several_loss,
+)
 
 CONFIG = ModelConfig(width=8, decoder_widths=(4, 4, 4, 4, 4))
 
@@ -65,6 +75,31 @@ def test_the_paper_sums_plain_cross_entropies() -> None:
     mask[0, 2:5, 2:5] = 1
     terms = Objective(LossWeights(), CONFIG, 3)(out, mask, torch.tensor([True]))
     assert terms["total"].item() == pytest.approx(12 * math.log(2), rel=1e-5)
+
+
+def test_right_is_an_iou_of_a_half_at_the_threshold() -> None:
+    """The target is the upper half of 4 x 4; the answers: all of it, its half, three of its columns, nothing there."""
+    target = torch.zeros(4, 4, 4, dtype=torch.bool)
+    target[:, :2] = True
+    target[3] = False
+    logits = torch.full((4, 1, 4, 4), -3.0)
+    logits[0] = 0.1  # 8 of 16 places are right
+    logits[1, 0, :2, :1] = logits[2, 0, :2, :3] = 3.0  # 2 of 8, 6 of 8
+    assert is_right(logits, target, 0.5).tolist() == [True, False, True, False]
+    assert is_right(logits, target, 0.6).tolist() == [False, False, True, False]
+
+
+def test_words_teach_the_fit_what_they_mean_and_nothing_of_the_clicks() -> None:
+    masks = torch.arange(1.0, 5.0).view(4, 1, 1, 1)
+    found = of_words(masks, torch.tensor([0, 0, -1, 1]), photos=2)  # two photos of two samples
+    assert found.flatten().tolist() == [1, 1, 0, 4]
+
+
+def test_several_counts_the_samples_that_mean_something() -> None:
+    logits, several = torch.tensor([0.0, 50.0, 50.0]), torch.tensor([True, True, False])
+    present = torch.tensor([True, True, False])
+    assert several_loss(logits, several, present).item() == pytest.approx(math.log(2) / 2)
+    assert several_loss(logits, several, ~present & False).item() == 0
 
 
 def test_targets_are_cell_averages() -> None:

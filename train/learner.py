@@ -39,7 +39,8 @@ class Learner:
         self.optimiser = build_optimiser(model, objective, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
         self.local = Forward(model, objective)
-        unused = model.presence is not None and not recipe.losses.presence
+        weights = {"presence": model.presence, "right": model.right, "several": model.several}
+        unused = any(verdict is not None and not getattr(recipe.losses, name) for name, verdict in weights.items())
         self.forward = team.wrap(self.local, unused)
 
     def state(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cefnet.model import Output
 
 # What the terms are means over: in these proportions the parts of a batch make the whole.
 COUNTED = ("samples", "present ones", "annotated places")
-_MEAN_OVER = {"dice": 1, "classes": 2}  # the other terms: samples
+_MEAN_OVER = {"dice": 1, "several": 1, "classes": 2}  # the other terms: samples
 CONTOUR_DISTANCE = 2  # pixels: boundary target = places within it of the mask's contour (authors' code)
 
 
@@ -32,6 +32,10 @@ class LossWeights:
             (departure).
         alignment: of masks predicted from each M_i of Eq. 1 by one linear layer and, in models that have it, of the fit
             of `Matching`: cross entropy of their places, and `rival_loss` (departure, training only).
+        right: of "the mask is right", i.e. SM_1, cut at `mask_threshold`, has an IoU of 0.5 or more with the target
+            (departure).
+        several: of "more than one thing is meant", over the samples that mean something (departure).
+        mask_threshold: not a weight: at which probability `right` cuts the mask; that of the model as it is used.
     """
 
     mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -42,6 +46,9 @@ class LossWeights:
     classes: float = 0.0
     rivals: float = 0.0
     alignment: float = 0.0
+    right: float = 0.0
+    several: float = 0.0
+    mask_threshold: float = 0.5
 
 
 def contour(masks: Tensor, distance: int = CONTOUR_DISTANCE) -> Tensor:
@@ -131,6 +138,8 @@ class Objective(nn.Module):
         classes: Tensor | None = None,
         shares: Tensor | None = None,
         objects: Tensor | None = None,
+        several: Tensor | None = None,
+        meant: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Computes the terms.
 
@@ -141,6 +150,8 @@ class Objective(nn.Module):
             classes: N x H x W category numbers, 0 = not annotated.
             shares: where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
             objects: P x H x W numbers of the photos' objects, 0 = none; needed for `rivals` and `alignment`.
+            several: N bool, whether the mask is that of several objects; needed for `several`.
+            meant: N, which of the photo's samples the words mean, -1 = none (see `Batch`); None: each its own.
 
         Returns:
             Scalars by name: `total` and each unweighted term; of a part, what it adds to the batch's.
@@ -160,25 +171,72 @@ class Objective(nn.Module):
             terms["body"] = mean_bce(output.body_logits, level_targets(target, output.body_logits))
         if w.presence and output.presence_logit is not None:
             terms["presence"] = F.binary_cross_entropy_with_logits(output.presence_logit.float(), present.float())
+        if w.right and output.right_logit is not None:
+            right = is_right(output.mask_logits[0].float(), masks > 0, w.mask_threshold)
+            terms["right"] = F.binary_cross_entropy_with_logits(output.right_logit.float(), right.float())
+        if w.several and output.several_logit is not None and several is not None:
+            terms["several"] = several_loss(output.several_logit.float(), several, present)
         if self.classifier is not None and classes is not None:
             terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
         if w.rivals and objects is not None:
             terms["rivals"] = sum_weighted(w.mask, [rival_loss(a, t, objects) for a, t in pairs])
         if w.alignment and objects is not None:
-            terms["alignment"] = self._alignment(output, target, objects)
+            terms["alignment"] = self._alignment(output, target, objects, meant)
         if shares is not None:
             terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
         factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body, "presence": w.presence,
-                   "classes": w.classes, "rivals": w.rivals, "alignment": w.alignment}  # fmt: skip
+                   "right": w.right, "several": w.several, "classes": w.classes, "rivals": w.rivals,
+                   "alignment": w.alignment}  # fmt: skip
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {"total": total, **terms}
 
-    def _alignment(self, output: Output, target: Tensor, objects: Tensor) -> Tensor:
+    def _alignment(self, output: Output, target: Tensor, objects: Tensor, meant: Tensor | None) -> Tensor:
         logits = tuple(matcher(m).float() for matcher, m in zip(self.matchers, output.multimodal, strict=True))
-        logits += () if output.fit is None else (output.fit.float(),)
         levels = level_targets(target, logits)
+        if output.fit is not None:  # which hears the words alone: it learns what they mean, whatever was clicked
+            logits += (output.fit.float(),)
+            levels += level_targets(target if meant is None else of_words(target, meant, len(objects)), logits[-1:])
         chosen = [rival_loss(a, t, objects) for a, t in zip(logits, levels, strict=True)]
         return mean_bce(logits, levels) + torch.stack(chosen).mean()
+
+
+def of_words(target: Tensor, meant: Tensor, photos: int) -> Tensor:
+    """The masks that the words mean: N x 1 x H x W, empty where they mean none of the photo's samples.
+
+    Args:
+        target: N x 1 x H x W, what is meant by words and clicks together.
+        meant: N, as in `Batch`.
+        photos: P; the samples of a photo lie together.
+    """
+    each = len(target) // photos
+    first = torch.arange(photos, device=meant.device).repeat_interleave(each) * each
+    return target[first + meant.clamp(min=0)] * (meant >= 0)[:, None, None, None]
+
+
+@torch.no_grad()
+def is_right(logits: Tensor, masks: Tensor, threshold: float, least: float = 0.5) -> Tensor:
+    """Whether a mask, cut at a probability, has at least the IoU `least` with the target, which is not empty.
+
+    Args:
+        logits: N x 1 x h x w.
+        masks: N x H x W bool.
+        threshold: Probability, 0..1.
+        least: IoU, above 0.
+
+    Returns:
+        N bool.
+    """
+    probability = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0].sigmoid()
+    answer = probability >= threshold
+    both, either = (x.flatten(1).sum(1) for x in (answer & masks, answer | masks))
+    return (both > 0) & (both >= least * either)
+
+
+def several_loss(logits: Tensor, several: Tensor, present: Tensor) -> Tensor:
+    """Cross entropy of "more than one thing is meant", mean over the samples that mean something."""
+    if not present.any():
+        return logits.sum() * 0
+    return F.binary_cross_entropy_with_logits(logits[present], several[present].float())
 
 
 def sum_weighted(weights: tuple[float, ...], terms: list[Tensor]) -> Tensor:

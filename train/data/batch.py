@@ -25,9 +25,13 @@ class Batch:
     present: Tensor  # N bool, False where the expression names something absent (mask empty)
     classes: Tensor  # P x S x S: 0 = not annotated, k + 1 = the k-th of the sorted category ids; uint8 if those fit
     objects: Tensor  # P x S x S uint8: 0 = none, k = the photo's k-th annotated object; small ones lie on large ones
+    several: Tensor  # N bool, whether the mask is that of several annotations
+    meant: Tensor  # N int64: which of the photo's K samples the words mean, mostly the sample itself; -1 = none of them
+    clicks: Tensor  # N x 3 x 3 float32, see `cefnet.clicks.Hints`
+    corrections: list[int]  # N: how many more clicks follow where the answer to all that is most wrong
     expressions: list[str]
     sample_ids: list[tuple[int, int]]  # (image id, annotation id or 0)
-    kinds: list[str] = field(default_factory=list)  # written, generated, category, caption, absent
+    kinds: list[str] = field(default_factory=list)  # written, generated, category, caption, absent, clicked
     skipped: list[str] = field(default_factory=list)  # what could not be used, in words; others took its place
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -56,6 +60,10 @@ class Batch:
             present=self.present[samples],
             classes=self.classes[chosen],
             objects=self.objects[chosen],
+            several=self.several[samples],
+            meant=self.meant[samples],
+            clicks=self.clicks[samples],
+            corrections=self.corrections[samples],
             expressions=self.expressions[samples],
             sample_ids=self.sample_ids[samples],
             kinds=self.kinds[samples],

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from cefnet.text import Tokenizer
+from cefnet.clicks import clicks_tensor
+from cefnet.text import NOTHING_SAID, Tokenizer, pad
+from train.clicks import MOST_CLICKS, Pointed, point
 from train.data import augment
 from train.data.batch import Batch
 from train.data.expressions import describe
@@ -63,9 +65,12 @@ class Batches(Dataset):
             raise IndexError(f"step {step} is not in 0..{self.steps - 1}")
         if get_worker_info() is not None:
             cv2.setNumThreads(0)  # a worker is one of several processes already
-        views, skipped = self._views(step)
-        samples = [s for view in views for s in view.samples]
-        ids, token_mask = self.tokenizer.batch([s.text for s in samples], truncate=True)
+        (views, skipped), size = self._views(step), self.spec.image_size
+        pointed = [one for view in views for one in view.pointed]
+        samples = [one.sample for one in pointed]
+        ids, token_mask = pad(
+            [self.tokenizer.encode(s.text, truncate=True) if s.text else NOTHING_SAID for s in samples]
+        )
         images = np.stack([v.image for v in views]).transpose(0, 3, 1, 2)
         masks = np.stack([m for v in views for m in v.masks])
         return Batch(
@@ -77,8 +82,16 @@ class Batches(Dataset):
             present=torch.tensor([s.kind != "absent" for s in samples]),
             classes=torch.from_numpy(np.stack([v.classes for v in views])),
             objects=torch.from_numpy(np.stack([v.objects for v in views])),
+            several=torch.tensor([len(s.ann_ids) > 1 for s in samples]),
+            meant=torch.tensor([one.meant for one in pointed]),
+            clicks=torch.stack([clicks_tensor(one.clicks, size, size, MOST_CLICKS) for one in pointed]),
+            corrections=[one.corrections for one in pointed],
             expressions=[s.text for s in samples],
-            sample_ids=[(v.image_id, s.ann_ids[0] if len(s.ann_ids) == 1 else 0) for v in views for s in v.samples],
+            sample_ids=[
+                (v.image_id, one.sample.ann_ids[0] if len(one.sample.ann_ids) == 1 else 0)
+                for v in views
+                for one in v.pointed
+            ],
             kinds=[s.kind for s in samples],
             skipped=skipped,
         )
@@ -106,7 +119,7 @@ class Batches(Dataset):
         raise ValueError(f"{ATTEMPTS} photos one after the other can't be used; {skipped[-1]}")
 
     def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
-        """One photo: what is drawn for it, then generated expressions, typos and colours."""
+        """One photo: what is drawn for it, then generated expressions, typos, colours and clicks."""
         spec, size = self.spec, self.spec.image_size
         picture = self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
         drawn, image = self._fill(picture, rng), picture.image
@@ -114,7 +127,7 @@ class Batches(Dataset):
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
         masks = [_union([picture.masks[a] for a in s.ann_ids], size) for s in drawn]
-        return _View(image_id, image, drawn, masks, *self._annotated(picture.masks))
+        return _View(image_id, image, point(drawn, masks, spec, rng), masks, *self._annotated(picture.masks))
 
     def _fill(self, picture: Picture, rng: np.random.Generator) -> list[Sample]:
         """Writes the generated expressions, which are made for the frame as it is now."""
@@ -153,7 +166,7 @@ class Batches(Dataset):
 class _View:
     image_id: int
     image: np.ndarray
-    samples: list[Sample]
+    pointed: list[Pointed]
     masks: list[np.ndarray]
     classes: np.ndarray
     objects: np.ndarray

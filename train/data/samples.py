@@ -33,6 +33,9 @@ class BatchSpec:
     smallest_crop: float = 0.55  # share of each side that a crop keeps at least
     colour: float = 0.5
     typos: float = 0.03
+    clicked: float = 0.0  # samples with 0 to 3 clicks (train/clicks.py); needs a model with `clicks`
+    clicked_without_words: float = 0.25  # share of the samples with clicks
+    clicked_wrong_words: float = 0.25  # alike: with an expression of something else in the photo, or of nothing there
     by_expression: bool = False  # all expressions of the split are equally likely, instead of all its photos
 
 
@@ -42,7 +45,7 @@ class Sample:
 
     text: str
     ann_ids: tuple[int, ...]
-    kind: str  # written, generated, category, caption, absent
+    kind: str  # written, generated, category, caption, absent, clicked (not by its own words)
 
 
 class Sampler:
