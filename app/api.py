@@ -18,13 +18,14 @@ from app.parts import overlap
 from app.picture import Picture, picture_from
 from app.service import Service, Session
 from cefnet import render
+from cefnet.config import regions_of
 from cefnet.result import Result
 
 SIDES = 64, 640  # pixels, the least and the most of the network's input
 
 Pixels = NDArray[np.uint8]
 Heatmap = tuple[Pixels, str]  # picture, caption
-Decided = tuple[float | None, bool | None, float | None]  # what `Result.decided` takes
+Chosen = tuple[float | None, float | None, str | None]  # what `Decision.changed` takes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Api:
     def segment(
         self, photo: str | None, expression: str | None, model: str,
         mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
-        one_region: bool | None = None,
+        regions: str | None = None, one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels, Pixels]:  # fmt: skip
         """Finds what an expression such as "dog on the left" names in a photo, and gives its mask.
 
@@ -61,22 +62,25 @@ class Api:
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
             size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
-            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
+            regions: Of several separate regions, the mask is the strongest ("one"), all ("all"), or as the model says
+                ("auto", if it can). Default: the model's own.
+            one_region: The older name of regions: true is "one", false is "all".
 
         Returns:
-            JSON, in the photo's own pixels: model, expression, score, present, the thresholds, one_region, box
-            (x_min, y_min, x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings (seconds).
+            JSON, in the photo's own pixels: model, expression, score, present, mask_threshold, presence_threshold,
+            regions, box (x_min, y_min, x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings
+            (seconds).
             The mask as a PNG of 0 and 255, as large as the photo; all 0 where nothing matches.
             The photo, at most 1024 pixels long, with the mask over it.
         """
-        decided = mask_threshold, one_region, presence_threshold
+        decided = chosen(mask_threshold, presence_threshold, regions, one_region)
         found = self.find(Session(), read(photo), expression, model, decided, size)
         return found.to_dict(), render.grey(found.whole.found), render.overlay(found.picture.pixels, found.shown.found)
 
     def compare(
         self, photo: str | None, expression: str | None, model: str, other: str,
         mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
-        one_region: bool | None = None,
+        regions: str | None = None, one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels]:  # fmt: skip
         """Asks two models (VCM and ACM) for the same expression in a photo, and shows where they agree.
 
@@ -88,14 +92,17 @@ class Api:
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
             size: Side in pixels of the square that the network sees, a multiple of 32. Default: the model's own.
-            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
+            regions: Of several separate regions, the mask is the strongest ("one"), all ("all"), or as the model says
+                ("auto", if it can). Default: the model's own.
+            one_region: The older name of regions: true is "one", false is "all".
 
         Returns:
             JSON: iou (overlap of the two masks, 0 to 1; 1 where both find nothing), answers (as of /segment, one a
             model), colours (what those of the picture mean).
             The greyed photo, at most 1024 pixels long, with what both, only the first and only the second found.
         """
-        picture, session, decided = read(photo), Session(), (mask_threshold, one_region, presence_threshold)
+        decided = chosen(mask_threshold, presence_threshold, regions, one_region)
+        picture, session = read(photo), Session()
         first = self.find(session, picture, expression, model, decided, size)
         second = self.find(session, picture, expression, other, decided, size)
         told = {
@@ -108,7 +115,8 @@ class Api:
     def explain(
         self, photo: str | None, expression: str | None, model: str, stage: int,
         y: float | None = None, x: float | None = None,
-        mask_threshold: float | None = None, presence_threshold: float | None = None, one_region: bool | None = None,
+        mask_threshold: float | None = None, presence_threshold: float | None = None, regions: str | None = None,
+        one_region: bool | None = None,
     ) -> tuple[dict[str, Any], Pixels, list[Heatmap], Pixels | None]:  # fmt: skip
         """Shows why a model answers as it does: boundary, where each word is listened to, what a place attends to.
 
@@ -121,7 +129,9 @@ class Api:
             x: The place that attends, in pixels of the photo from its left. Default: that of the most certain pixel.
             mask_threshold: 0 to 1: pixels of at least this probability belong to the mask. Default: the model's own.
             presence_threshold: 0 to 1: scores of at least this mean that the thing is there. Default: the model's own.
-            one_region: Whether only the strongest of several separate regions is the mask. Default: the model's own.
+            regions: Of several separate regions, the mask is the strongest ("one"), all ("all"), or as the model says
+                ("auto", if it can). Default: the model's own.
+            one_region: The older name of regions: true is "one", false is "all".
 
         Returns:
             JSON: as of /segment; stage, y, x; words (share: of the attention, over the whole photo; share_in_mask:
@@ -130,7 +140,7 @@ class Api:
             A heatmap for each word, which is its caption; all have one scale.
             What the place (y, x) attends to, as a heatmap; none of a model without co-attention.
         """
-        decided = mask_threshold, one_region, presence_threshold
+        decided = chosen(mask_threshold, presence_threshold, regions, one_region)
         found = self.find(Session(), read(photo), expression, model, decided)
         y, x = place(found.whole, y, x)
         told = {**found.to_dict(), "stage": stage, "y": y, "x": x, "words": [], "brightest": {"boundary": 1.0}}
@@ -147,19 +157,19 @@ class Api:
         return told, boundary, pictures, render.mark(render.heatmap(attention, found.picture.pixels), y, x)
 
     def find(
-        self, session: Session, picture: Picture, expression: str | None, model: str, decided: Decided,
-        size: int | None = None,
+        self, session: Session, picture: Picture, expression: str | None, model: str,
+        decided: Chosen, size: int | None = None,
     ) -> Found:  # fmt: skip
         """Asks one model; what is None is the model's own.
 
         Raises:
             gr.Error: nothing is asked for.
-            ValueError: the expression or the size cannot be used.
+            ValueError: the expression or the size cannot be used, or the model cannot decide so.
         """
         if expression is None or not expression.strip():
             raise plain(strings.API_NO_EXPRESSION)
         (shown,), _ = self.service.segment(session, picture, model, [expression], size)
-        shown = shown.decided(*decided)
+        shown = shown.decided(shown.decision.changed(*decided))
         return Found(model, picture, replace(shown, height=picture.size[0], width=picture.size[1]), shown)
 
 
@@ -175,18 +185,19 @@ def endpoints(service: Service) -> None:
         mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
         presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
         size = fields.number("size", strings.API_SIZE, *SIDES, precision=0)
+        regions = fields.regions("regions", strings.API_REGIONS)
         one = fields.flag("one_region", strings.API_ONE_REGION)
         segmented = [fields.told(), fields.picture("mask"), fields.picture("overlay")]
-        add(api.segment, [*question, mask, presence, size, one], segmented)
+        add(api.segment, [*question, mask, presence, size, regions, one], segmented)
         if len(names) > 1:
             other = fields.choice("other", strings.API_OTHER, names, 1)
             compared = [fields.told(), fields.picture("agreement")]
-            add(api.compare, [*question, other, mask, presence, size, one], compared)
+            add(api.compare, [*question, other, mask, presence, size, regions, one], compared)
         stage = fields.number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
         point = [fields.number("y", strings.API_Y, 0), fields.number("x", strings.API_X, 0)]
         words = gr.Gallery(label="words", format="png")
         explained = [fields.told(), fields.picture("boundary"), words, fields.picture("co-attention")]
-        add(api.explain, [*question, stage, *point, mask, presence, one], explained)
+        add(api.explain, [*question, stage, *point, mask, presence, regions, one], explained)
 
 
 def add(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
@@ -195,6 +206,21 @@ def add(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -
     trigger.click(
         plainly(fn), list(inputs), list(outputs), api_name=fn.__name__, concurrency_id="models", concurrency_limit=1
     )
+
+
+def chosen(
+    mask_threshold: float | None, presence_threshold: float | None, regions: str | None, one_region: bool | None
+) -> Chosen:
+    """How an answer is to be decided; `one_region` is the older name of `regions`.
+
+    Raises:
+        gr.Error: both of these are given.
+    """
+    if one_region is None:
+        return mask_threshold, presence_threshold, regions
+    if regions is not None:
+        raise plain(strings.API_BOTH)
+    return mask_threshold, presence_threshold, regions_of(one_region)
 
 
 def read(path: str | None) -> Picture:

@@ -65,26 +65,30 @@ def cutout_png(now: Focus, photo: NDArray[np.uint8] | None = None) -> bytes:
     return render.png(render.cutout(photo, replace(now.result, height=height, width=width).found))
 
 
-def coco(answer: Answer, threshold: float) -> dict[str, Any]:
+def coco(answer: Answer) -> dict[str, Any]:
     """Every mask in COCO's format, that of its "results" included (score); one category an expression.
+
+    Args:
+        answer: Decided with one mask threshold for all models.
 
     Returns:
         info, images, categories, annotations (one a model and expression that has a mask: segmentation as compressed
-        RLE, bbox x, y, width, height and area in pixels, score, expression, model, one_region) and absent (what was not
+        RLE, bbox x, y, width, height and area in pixels, score, expression, model, regions) and absent (what was not
         found).
     """
     height, width = answer.picture.size
+    shown = every(answer)
     told: dict[str, Any] = {
-        "info": {"description": strings.COCO_INFO, "mask_threshold": threshold},
+        "info": {"description": strings.COCO_INFO, "mask_threshold": shown[0].result.decision.mask_threshold},
         "images": [{"id": 1, "file_name": photo_name(answer), "height": height, "width": width}],
         "categories": [{"id": n, "name": text} for n, text in enumerate(answer.expressions, 1)],
         "annotations": [],
         "absent": [],
     }
-    for now in every(answer, threshold):
+    for now in shown:
         entry = {
             "image_id": 1, "category_id": now.index + 1, "expression": now.result.expression, "model": now.model,
-            "score": now.result.score, "one_region": now.result.one_region,
+            "score": now.result.score, "regions": now.result.decision.regions,
         }  # fmt: skip
         mask = own_size(answer, now.result).found
         if not mask.any():
@@ -99,15 +103,15 @@ def coco(answer: Answer, threshold: float) -> dict[str, Any]:
     return told
 
 
-def coco_json(answer: Answer, threshold: float) -> bytes:
+def coco_json(answer: Answer) -> bytes:
     """`coco` as a file."""
-    return json.dumps(coco(answer, threshold), indent=1, ensure_ascii=False).encode()
+    return json.dumps(coco(answer), indent=1, ensure_ascii=False).encode()
 
 
-def every(answer: Answer, threshold: float) -> list[Focus]:
+def every(answer: Answer) -> list[Focus]:
     """Each expression by each model."""
     count = range(len(answer.expressions))
-    return [Focus(answer, model, n, threshold) for n in count for model in answer.results]
+    return [Focus(answer, model, n) for n in count for model in answer.results]
 
 
 def paper_figure(now: Focus) -> figure.Figure:
@@ -144,15 +148,15 @@ def everything(now: Focus, models: str) -> bytes:
     """All of the above of all expressions by every model, as a ZIP with a README.
 
     Args:
-        now: The answer, the masks' threshold, and the model that the figures look into.
+        now: The answer, and the model that the figures look into.
         models: Which models these are, for the README.
     """
-    answer, threshold = now.answer, now.threshold
+    answer, decision = now.answer, now.result.decision
     folders = [f"{n}-{slug(text)}".rstrip("-") for n, text in enumerate(answer.expressions, 1)]
     said = {
         "photo": photo_name(answer),
-        "threshold": threshold,
-        "regions": strings.REGIONS[now.result.one_region],
+        "threshold": decision.mask_threshold,
+        "regions": strings.REGIONS[decision.regions],
         "focus": now.model,
         "models": models,
         "expressions": "\n".join(f"{name}/: {text}" for name, text in zip(folders, answer.expressions, strict=True)),
@@ -160,8 +164,8 @@ def everything(now: Focus, models: str) -> bytes:
     file, photo = io.BytesIO(), answer.picture.full()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", strings.ZIP_README.format(**said))
-        archive.writestr("annotations.json", coco_json(answer, threshold))
-        for one in every(answer, threshold):
+        archive.writestr("annotations.json", coco_json(answer))
+        for one in every(answer):
             folder = f"{folders[one.index]}/{slug(one.model)}"
             archive.writestr(f"{folder}/mask.png", mask_png(one))
             if one.result.present:

@@ -11,6 +11,7 @@ from gradio.data_classes import ImageData
 from app import strings
 from app.errors import plain
 from app.fetch import bounded
+from cefnet.config import REGIONS, regions_of
 
 
 def photo() -> gr.Image:
@@ -63,6 +64,14 @@ def flag(name: str, label: str) -> gr.Checkbox:
     component.value = None  # Gradio makes it False
     component.preprocess = {None: None, True: True, False: False}.__getitem__  # it takes anything
     return checked(component, strings.API_FLAG.format(name=name))
+
+
+def regions(name: str, label: str) -> gr.Dropdown:
+    """A value of `Decision.regions`, or true or false as its older name had it, which may be left out."""
+    component: Any = gr.Dropdown(list(REGIONS), value=None, label=label)
+    older: dict[Any, str] = {one: regions_of(one) for one in (True, False)}
+    component.preprocess = ({None: None} | {one: one for one in REGIONS} | older).__getitem__
+    return checked(component, strings.API_CHOICE.format(name=name, choices=", ".join(REGIONS)))
 
 
 def checked(component: Any, message: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -13,6 +13,7 @@ from app import strings, views
 from app.page import picture_output
 from app.service import Answer, Service
 from cefnet import render
+from cefnet.config import regions_of
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ class Masks:
 
     def draw(self, answer: Answer, one_region: bool, threshold: float, style: str, chosen: list[int]) -> dict[Any, Any]:
         """Cards and pictures of the chosen expressions."""
-        answer = answer.choosing(one_region)
+        answer = answer.decided(threshold, regions_of(one_region))
         chosen = sorted(n for n in chosen if n < len(answer.expressions))
         drawn: dict[Any, Any] = {}
         for name, results in answer.results.items():
-            drawn[self.cards[name]] = views.card(answer, name, threshold, chosen)
-            found = [replace(results[n], mask_threshold=threshold).found for n in chosen]
+            drawn[self.cards[name]] = views.card(answer, name, chosen)
+            found = [results[n].found for n in chosen]
             colours = [render.PALETTE[n % len(render.PALETTE)] for n in chosen]
             drawn[self.images[name]] = picture(answer.picture.pixels, found, colours, style)
         return drawn
@@ -85,14 +86,14 @@ def picture(
 
 def layout(service: Service) -> Masks:
     """Lays the tab out."""
-    config = next(iter(service.predictors.values())).config
+    decision = next(iter(service.predictors.values())).decision
     with gr.Row(elem_id="mask-options"):
         style = gr.Radio(
             [(text, key) for key, text in strings.STYLES.items()], value="fill", label=strings.STYLE, elem_id="style"
         )
         legend = gr.CheckboxGroup(choices=[], label=strings.LEGEND, visible=False, elem_id="legend")
         one_region = gr.Checkbox(
-            config.one_region, label=strings.ONE_REGION, info=strings.ONE_REGION_INFO, elem_id="one-region"
+            decision.regions == "one", label=strings.ONE_REGION, info=strings.ONE_REGION_INFO, elem_id="one-region"
         )
     cards, images = {}, {}
     with gr.Row():
@@ -101,7 +102,7 @@ def layout(service: Service) -> Masks:
                 cards[name] = gr.HTML(elem_id=f"card-{name}")
                 images[name] = picture_output(f"mask-{name}", strings.MASK_ALT.format(model=views.title(name)[0]))
     threshold = gr.Slider(
-        0.05, 0.95, value=config.mask_threshold, step=0.01, label=strings.THRESHOLD,
+        0.05, 0.95, value=decision.mask_threshold, step=0.01, label=strings.THRESHOLD,
         info=strings.THRESHOLD_INFO, buttons=["reset"], elem_id="threshold",
     )  # fmt: skip
     return Masks(style, legend, cards, images, threshold, one_region)

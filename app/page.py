@@ -11,6 +11,7 @@ import gradio as gr
 from app import strings
 from app.errors import plain
 from app.service import Answer, Focus
+from cefnet.config import regions_of
 
 STALE = 3600  # seconds after which a visitor's pictures and answers are gone
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
@@ -63,12 +64,13 @@ def focus(answer: Answer | None, model: str, index: int | None, threshold: float
 
     Raises:
         gr.Error: nothing has been asked yet, or it is too long ago.
+        ValueError: a threshold that cannot be.
     """
     if answer is None:
         raise plain(strings.FORGOTTEN)
     last = len(answer.expressions) - 1
-    return Focus(answer.choosing(one_region), model if model in answer.results else next(iter(answer.results)),
-                 min(int(index or 0), last), float(threshold))  # fmt: skip
+    model = model if model in answer.results else next(iter(answer.results))
+    return Focus(answer.decided(float(threshold), regions_of(one_region)), model, min(int(index or 0), last))
 
 
 def picture_output(elem_id: str, label: str) -> gr.Image:

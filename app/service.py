@@ -42,32 +42,39 @@ class Answer:
     results: Mapping[str, tuple[Result, ...]]
     seconds: Mapping[str, float]
 
-    def choosing(self, one_region: bool) -> Answer:
-        """The same answer with masks that are their strongest region alone, or all that reaches the threshold."""
-        told = self.results.items()
-        return replace(self, results={m: tuple(replace(one, one_region=one_region) for one in r) for m, r in told})
+    def decided(self, mask_threshold: float | None = None, regions: str | None = None) -> Answer:
+        """The same answer, its masks decided otherwise; what is None stays each model's own.
+
+        Raises:
+            ValueError: a value that cannot be.
+        """
+        told = {
+            model: tuple(one.decided(mask_threshold=mask_threshold, regions=regions) for one in results)
+            for model, results in self.results.items()
+        }
+        return replace(self, results=told)
 
 
 @dataclass(frozen=True)
 class Focus:
-    """What the views explain: the expression number `index` of an answer, by one model, at a mask threshold."""
+    """What the views explain: the expression number `index` of an answer, by one model."""
 
     answer: Answer
     model: str
     index: int
-    threshold: float
 
     @property
     def result(self) -> Result:
         return self.of(self.model)
 
     def of(self, model: str) -> Result:
-        """The result of another model, at the same threshold."""
-        return replace(self.answer.results[model][self.index], mask_threshold=self.threshold)
+        """The result of another model."""
+        return self.answer.results[model][self.index]
 
     def alike(self, result: Result) -> Result:
-        """The result of another run, its mask decided as that of `result`."""
-        return replace(result, mask_threshold=self.threshold, one_region=self.result.one_region)
+        """The result of another run, its mask decided as that of `self.result`."""
+        own = self.result.decision
+        return result.decided(mask_threshold=own.mask_threshold, regions=own.regions)
 
 
 @dataclass

@@ -26,7 +26,7 @@ class Query:
         model: Name of the model.
         weights: What `Predictor.from_pretrained` takes for it.
         threshold: Of the mask, 0..1.
-        one_region: Whether the mask is its strongest region alone; None: as the model has it.
+        regions: Which of several regions are the mask, "one", "all" or "auto"; None: as the model has it.
     """
 
     url: str
@@ -35,18 +35,18 @@ class Query:
     model: str
     weights: str
     threshold: float
-    one_region: bool | None = None
+    regions: str | None = None
 
     @property
-    def decided(self) -> dict[str, float | bool]:
+    def decided(self) -> dict[str, float | str]:
         """How the mask is decided, by the names that the API and `Result` share."""
-        chosen = {} if self.one_region is None else {"one_region": self.one_region}
+        chosen = {} if self.regions is None else {"regions": self.regions}
         return {"mask_threshold": round(self.threshold, 6), **chosen}
 
 
 def client(query: Query) -> str:
     """Python, asking this app."""
-    decided = "".join(f"    {name}={value},\n" for name, value in query.decided.items())
+    decided = "".join(f"    {name}={value!r},\n" for name, value in query.decided.items())
     return f"""from gradio_client import Client, handle_file  # pip install gradio_client
 
 client = Client({query.url!r})
@@ -63,15 +63,13 @@ print(mask)  # a PNG of 0 and 255, as large as the photo
 
 def library(query: Query) -> str:
     """Python, without this app."""
-    decided = ", ".join(f"{name}={value}" for name, value in query.decided.items())
-    return f"""from dataclasses import replace
-
-from cefnet import Predictor
+    decided = ", ".join(f"{name}={value!r}" for name, value in query.decided.items())
+    return f"""from cefnet import Predictor
 
 predictor = Predictor.from_pretrained({query.weights!r})
 photo = predictor.encode({query.photo!r})
 result = predictor.segment(photo, {query.expression!r})
-result = replace(result, {decided})
+result = result.decided({decided})
 print(result.present, result.score, result.box)
 print(result.mask.shape)  # height x width, bool
 """

@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA
 
 from app import strings, views
 from app.service import Answer, Service
-from cefnet.regions import rivals
+from cefnet.result import rivals
 from cefnet.words import kept
 
 KNOWN = 2  # times a word was seen in training; below it, it is hardly known

@@ -135,9 +135,11 @@ FIGURE_BOUNDARY = "Boundary, by {model}"
 COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
 UNKNOWN = "unknown"
 MODEL_LINE = "{name}, SHA-256 of its weights: {sha256}"
-REGIONS = {  # one region?
-    True: "only the best of several separate regions", False: "all that reach it, in however many separate regions"
-}  # fmt: skip
+REGIONS = {
+    "one": "only the best of several separate regions",
+    "all": "all that reach it, in however many separate regions",
+    "auto": "only the best of several separate regions, unless the model takes several things to be meant",
+}
 ZIP_README = """CEFNet: masks from words
 
 Photo: {photo}
@@ -157,7 +159,7 @@ MODEL/cutout.png         the mask's part of the photo, the rest transparent; onl
 MODEL/boundary.png       the boundary map, 0 to 255
 
 annotations.json   all masks in COCO format: compressed RLE, box (x, y, width, height), area, score, expression, model,
-                   one_region; "absent" names what was not found
+                   regions; "absent" names what was not found
 """
 
 # api
@@ -168,7 +170,9 @@ API_OTHER = "Name of the other model"
 API_MASK_THRESHOLD = "Mask threshold, 0 to 1; None: the model's own"
 API_PRESENCE_THRESHOLD = "Presence threshold, 0 to 1; None: the model's own"
 API_SIZE = "Side in pixels of the network's input, a multiple of 32; None: the model's own"
-API_ONE_REGION = "Only the strongest of several separate regions, true or false; None: the model's own"
+API_REGIONS = """Of several separate regions, which are the mask: one (the strongest), all, or auto (as the model says,
+if it can); None: the model's own"""
+API_ONE_REGION = "The older name of regions: true is one, false is all"
 API_STAGE = "Encoder stage: 3, 4 or 5"
 API_Y = "Place that attends: pixels of the photo from its top; None: the most certain"
 API_X = "Place that attends: pixels of the photo from its left; None: the most certain"
@@ -181,6 +185,7 @@ API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog
 API_CHOICE = "{name} must be one of: {choices}."
 API_NUMBER = "{name} must be a number{limits}."
 API_FLAG = "{name} must be true or false."
+API_BOTH = "regions and one_region, its older name, are both given: leave one_region out."
 API_LIMITS = " from {least:g} to {most:g}"
 API_LEAST = " of 0 or more"
 MCP_VALUE = "CEFNET_MCP is '{value}'; set it to 1 (MCP server on) or 0 (off)."

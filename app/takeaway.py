@@ -57,7 +57,7 @@ def downloads(service: Service) -> dict[str, Download]:
         "cutout": Download(exports.cutout_png, "cutout", ".png", always=False),
         "png": Download(lambda now: exports.figure_file(now, "png"), "figure", ".png"),
         "pdf": Download(lambda now: exports.figure_file(now, "pdf"), "figure", ".pdf"),
-        "coco": Download(lambda now: exports.coco_json(now.answer, now.threshold), "coco", ".json"),
+        "coco": Download(lambda now: exports.coco_json(now.answer), "coco", ".json"),
         "zip": Download(lambda now: exports.everything(now, known), "cefnet", ".zip"),
     }
 
@@ -83,11 +83,11 @@ def tab(service: Service, shared: Shared) -> View:
                 )  # fmt: skip
 
     def draw(now: Focus) -> dict[Any, Any]:
-        predictor, one_region = service.predictors[now.model], now.result.one_region
+        predictor, decision = service.predictors[now.model], now.result.decision
         query = snippets.Query(
             url=snippets.address(), photo=exports.photo_name(now.answer), expression=now.result.expression,
-            model=now.model, weights=weights(now.model, predictor.source), threshold=now.threshold,
-            one_region=None if one_region == predictor.config.one_region else one_region,
+            model=now.model, weights=weights(now.model, predictor.source), threshold=decision.mask_threshold,
+            regions=None if decision.regions == predictor.decision.regions else decision.regions,
         )  # fmt: skip
         drawn: dict[Any, Any] = {title: about(now)}
         drawn |= {codes[key]: write(query) for key, (_, write) in snippets.SNIPPETS.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -49,23 +48,23 @@ def quoted(texts: list[str]) -> str:
     return ", ".join(f"“{escape(text)}”" for text in texts)
 
 
-def card(answer: Answer, model: str, threshold: float, chosen: list[int]) -> str:
+def card(answer: Answer, model: str, chosen: list[int]) -> str:
     """One model's name and time, and a line for each expression that is shown: colour, score, what its mask is."""
     results = answer.results[model]
-    lines = "".join(line(results[n], threshold, PALETTE[n % len(PALETTE)]) for n in chosen)
+    lines = "".join(line(results[n], PALETTE[n % len(PALETTE)]) for n in chosen)
     time = f"<b>{duration(answer.seconds[model])}</b>"
     return f'<div class="card"><div class="facts">{heading(model)}{time}</div><ul>{lines}</ul></div>'
 
 
-def line(result: Result, threshold: float, colour: Colour) -> str:
+def line(result: Result, colour: Colour) -> str:
     """One expression's line on a card."""
-    area = replace(result, mask_threshold=threshold).mask.mean()
+    area = result.mask.mean()
     if not result.present:
         note = strings.NOTHING_NOTE
     else:
         note = strings.AREA.format(area=100 * area) if area else strings.NO_PIXEL
     low = "" if result.present else " low"
-    fill, mark = 100 * min(max(result.score, 0), 1), 100 * result.presence_threshold
+    fill, mark = 100 * min(max(result.score, 0), 1), 100 * result.decision.presence_threshold
     return f"""<li><i class="swatch" style="background:{css(colour)}"></i><span class="said">{escape(result.expression)}
 </span><span class="note">score <b>{result.score:.2f}</b>, {note}</span>
 <span class="meter{low}" title="{strings.SCORE_HINT}"><i style="width:{fill:.1f}%"></i><u style="left:{mark:.1f}%"></u>

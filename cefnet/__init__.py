@@ -1,9 +1,9 @@
 """CEFNet: finds what an expression names in a photo (encoder fusion with co-attention)."""
 
-from cefnet.config import PRESETS, ModelConfig
+from cefnet.config import PRESETS, Decision, ModelConfig
 from cefnet.model import CEFNet
 from cefnet.photos import read_photo
 from cefnet.predictor import Photo, Predictor
 from cefnet.result import Result
 
-__all__ = ["PRESETS", "CEFNet", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]
+__all__ = ["PRESETS", "CEFNet", "Decision", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cefnet import hub, render
+from cefnet.config import add_decision, decision_of, write_config
 from cefnet.photos import read_photo
 from cefnet.predictor import Predictor
 from cefnet.result import Result
@@ -26,20 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)"
     )
-    segment.add_argument(
-        "--mask-threshold", type=_fraction, metavar="P", help="0..1 (default: the model's, mostly 0.5)"
-    )
-    segment.add_argument(
-        "--presence-threshold",
-        type=_fraction,
-        metavar="P",
-        help="0..1; 0 always shows a best guess (default: the model's)",
-    )
-    segment.add_argument(
-        "--one-region",
-        action=argparse.BooleanOptionalAction,
-        help="only the strongest region, or all that reach the mask threshold (default: as the model has it)",
-    )
+    add_decision(segment)
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
 
     info = commands.add_parser("info", help="print what a model is")
@@ -58,9 +46,10 @@ def segment(args: argparse.Namespace) -> None:
     """Writes mask.png, boundary.png, overlay.png and result.json for each expression."""
     photo = read_photo(args.photo)
     predictor = Predictor.from_pretrained(args.model, args.device, args.revision)
+    decision = decision_of(args, predictor.decision)
     results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False)
     for number, result in enumerate(results, start=1):
-        result = result.decided(args.mask_threshold, args.one_region, args.presence_threshold)
+        result = result.decided(decision)
         folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
         write(folder, photo, result, args.model)
         found = f"{100 * result.mask.mean():.1f}% of the photo" if result.present else "nothing matches"
@@ -87,7 +76,7 @@ def info(args: argparse.Namespace) -> None:
     print(f"sha256      {checkpoint.sha256}")
     print(f"parameters  {parameters:,}")
     print(f"words seen  {len(checkpoint.words):,}")
-    print(f"config      {checkpoint.config.to_json().strip()}")
+    print(f"config      {write_config(checkpoint.config, checkpoint.decision).strip()}")
 
 
 def push(args: argparse.Namespace) -> None:
@@ -111,13 +100,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"python -m cefnet {args.command}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def _folder_name(number: int, expression: str) -> str:

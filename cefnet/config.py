@@ -1,14 +1,19 @@
-"""Every choice that makes a model: one frozen dataclass, its presets and its JSON."""
+"""What a model is built from, how its answers are decided, the JSON of both, and the presets."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from cefnet import words
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet101_2")
 EFFICIENTNETS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+REGIONS = ("one", "all", "auto")
+NO_AUTO = "regions is 'auto', but this model has no output that says whether several things are meant: use one or all"
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "encoder": RESNETS + EFFICIENTNETS,
@@ -71,9 +76,6 @@ class ModelConfig:
         several: a learned "more than one thing is meant" output (departure).
         clicks: Eq. 1 and the masks also read where somebody clicked "here" and "not here"; needs `matching`
             (departure).
-        presence_threshold: scores below it mean "nothing here matches".
-        mask_threshold: probabilities at or above it belong to the mask.
-        one_region: of several separate regions that reach it, the mask is the strongest alone (departure).
     """
 
     encoder: str = "resnet101"
@@ -99,9 +101,6 @@ class ModelConfig:
     right: bool = False
     several: bool = False
     clicks: bool = False
-    presence_threshold: float = 0.5
-    mask_threshold: float = 0.5
-    one_region: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.decoder_widths, list):  # as JSON has it
@@ -115,9 +114,6 @@ class ModelConfig:
         for name, least in _AT_LEAST.items():
             if not least <= getattr(self, name) <= _AT_MOST[name]:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} to {_AT_MOST[name]}")
-        for name in ("presence_threshold", "mask_threshold"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
         if len(self.decoder_widths) != 5 or not all(1 <= w <= 4096 for w in self.decoder_widths):
             raise ValueError(f"decoder_widths is {self.decoder_widths}; give five widths, D_5 to D_1")
         multiple = 32 if self.dilated else 16
@@ -133,31 +129,140 @@ class ModelConfig:
                 "use fusion='encoder' for co-attention or the boundary module"
             )
 
-    def to_json(self) -> str:
-        return json.dumps({**asdict(self), "normaliser": words.VERSION}, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Reads what `to_json` wrote; fields left out take their defaults, and `normaliser` is 1.
-
-        Raises:
-            ValueError: not a JSON object, an unknown field, an impossible value, or an unknown normaliser.
-        """
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the model config is not JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ValueError("the model config must be a JSON object")
-        words.check_version(values.pop("normaliser", words.VERSION))
-        return cls().with_values(values)
-
     def with_values(self, values: dict[str, object]) -> ModelConfig:
         """A copy with some fields changed; a ValueError names fields that do not exist."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
             raise ValueError(f"unknown model config fields: {', '.join(unknown)}")
         return replace(self, **values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How a network's numbers become an answer. The defaults are the paper's.
+
+    It is no part of the network: the same numbers can be decided otherwise (`cefnet.result.Result.decided`).
+
+    Attributes:
+        mask_threshold: Probabilities at or above it belong to the mask, 0..1.
+        presence_threshold: Scores below it mean "nothing here matches", 0..1.
+        regions: Which of several separate regions above the mask threshold are the mask: `one` = the strongest alone
+            (departure), `all` = all of them (the paper), `auto` = as the model's own output says (departure).
+    """
+
+    mask_threshold: float = 0.5
+    presence_threshold: float = 0.5
+    regions: str = "all"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.default)
+        for name in ("mask_threshold", "presence_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if self.regions not in REGIONS:
+            raise ValueError(f"regions is {self.regions!r}; it must be one of: {', '.join(REGIONS)}")
+
+    def changed(
+        self, mask_threshold: float | None = None, presence_threshold: float | None = None, regions: str | None = None
+    ) -> Decision:
+        """A copy with some fields changed; None leaves a field as it is."""
+        given: dict[str, Any] = {
+            "mask_threshold": mask_threshold, "presence_threshold": presence_threshold, "regions": regions
+        }  # fmt: skip
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def keeps_one(self, several: float | None) -> bool:
+        """Whether the mask is its strongest region alone.
+
+        Args:
+            several: The model's probability, 0..1, that several things are meant; None if it does not say.
+
+        Raises:
+            ValueError: `regions` is "auto" and the model does not say.
+        """
+        if self.regions != "auto":
+            return self.regions == "one"
+        if several is None:
+            raise ValueError(NO_AUTO)
+        return several < 0.5
+
+
+def check_decision(config: ModelConfig, decision: Decision) -> None:
+    """Refuses what a model of `config` cannot decide.
+
+    Raises:
+        ValueError: `regions` is "auto" and the model has no `several` output.
+    """
+    if decision.regions == "auto" and not config.several:
+        raise ValueError(NO_AUTO)
+
+
+def regions_of(one_region: object) -> str:
+    """The value of `regions` that `one_region`, its older name, stands for: True is "one", False is "all".
+
+    Raises:
+        ValueError: `one_region` is neither.
+    """
+    if not isinstance(one_region, bool):
+        raise ValueError(f"one_region is {one_region!r}; it must be true or false (or say regions: one, all)")
+    return "one" if one_region else "all"
+
+
+def write_config(config: ModelConfig, decision: Decision) -> str:
+    """Architecture, the version of `cefnet.words` and decision as one flat JSON object."""
+    return json.dumps({**asdict(config), "normaliser": words.VERSION, **asdict(decision)}, indent=2) + "\n"
+
+
+def parse_config(text: str) -> tuple[ModelConfig, Decision]:
+    """Reads what `write_config` wrote, or an older version did; fields left out take their defaults, and
+    `normaliser` is 1.
+
+    Raises:
+        ValueError: not a JSON object, an unknown field or normaliser, an impossible value, or a decision that the model
+            cannot make.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the model config is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError("the model config must be a JSON object")
+    words.check_version(values.pop("normaliser", words.VERSION))
+    if "one_region" in values:
+        if "regions" in values:
+            raise ValueError("the model config has regions and one_region, its older name: leave one_region out")
+        values["regions"] = regions_of(values.pop("one_region"))
+    chosen = {field.name: values.pop(field.name) for field in fields(Decision) if field.name in values}
+    config, decision = ModelConfig().with_values(values), Decision(**chosen)
+    check_decision(config, decision)
+    return config, decision
+
+
+def add_decision(parser: argparse.ArgumentParser, own: str = "the model's") -> None:
+    """Adds a command-line option for each field of `Decision`; `own` says where the defaults come from."""
+    parser.add_argument("--mask-threshold", type=_share, metavar="P", help=f"0..1 (default: {own})")
+    parser.add_argument(
+        "--presence-threshold", type=_share, metavar="P", help=f"0..1; 0 always shows a best guess (default: {own})"
+    )
+    parser.add_argument(
+        "--regions", choices=REGIONS,
+        help=f"of several separate regions the strongest one, all, or as the model says (default: {own})",
+    )  # fmt: skip
+    for option, one in (("--one-region", True), ("--no-one-region", False)):  # the older names
+        parser.add_argument(option, dest="regions", action="store_const", const=regions_of(one), help=argparse.SUPPRESS)
+
+
+def decision_of(args: argparse.Namespace, own: Decision) -> Decision:
+    """`own`, changed by the options of `add_decision`."""
+    return own.changed(args.mask_threshold, args.presence_threshold, args.regions)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
 
 
 def _check_type(name: str, value: object, default: object) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig, check_decision
 from cefnet.fold import folded
 from cefnet.model import CEFNet, Output, PhotoFeatures
 from cefnet.photos import Source, read_photo, squash
@@ -23,6 +23,8 @@ from cefnet.text import Tokenizer, Tokens, pad
 from cefnet.weights import Checkpoint, load, pick_device
 
 __all__ = ["Photo", "Predictor", "Result"]
+
+DEFAULT = Decision()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Predictor:
         sha256: Of its weights, if from files.
         words: How often each word was seen in training, if known.
         precision: "float32", "bfloat16" or "auto" (see `cefnet.precision.pick_precision`).
+        decision: How its answers are decided.
+
+    Raises:
+        ValueError: If the model cannot decide so, or the device or precision cannot be used.
     """
 
     def __init__(
@@ -66,11 +72,14 @@ class Predictor:
         sha256: str = "",
         words: Mapping[str, int] | None = None,
         precision: str = "float32",
+        decision: Decision = DEFAULT,
     ) -> None:
+        check_decision(model.config, decision)
         self.model, self.tokenizer = model, tokenizer
         self.source, self.sha256 = source, sha256
         self.words: Mapping[str, int] = words or {}
         self.config: ModelConfig = model.config
+        self.decision = decision
         self.device = pick_device(device)
         self.dtype = pick_precision(model, precision, self.device)
 
@@ -90,7 +99,7 @@ class Predictor:
         """Wraps what `cefnet.weights.load` returned, BatchNorm folded into the convolutions."""
         device = next(checkpoint.model.parameters()).device
         model, about = folded(checkpoint.model), (checkpoint.source, checkpoint.sha256, checkpoint.words)
-        return cls(model, checkpoint.tokenizer, device, *about, precision=precision)
+        return cls(model, checkpoint.tokenizer, device, *about, precision=precision, decision=checkpoint.decision)
 
     @torch.inference_mode()
     def encode(self, image: Source, size: int | None = None) -> Photo:
@@ -146,23 +155,34 @@ class Predictor:
 
     def _result(self, photo: Photo, expression: str, tokens: Tokens, output: Output, n: int) -> Result:
         levels = tuple(to_numpy(logits[n, 0].float().sigmoid()) for logits in output.mask_logits)
-        threshold = self.config.mask_threshold
         if output.presence_logit is not None:
             score = float(output.presence_logit[n].float().sigmoid())
         else:
             probability = enlarge(levels[0], photo.height, photo.width)
-            chosen = probability[probability >= threshold]
+            chosen = probability[probability >= self.decision.mask_threshold]
             score = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
         boundary = to_numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
+        several = None if output.several_logit is None else float(output.several_logit[n].float().sigmoid())
         length = len(tokens.ids)
         words = {stage: to_numpy(alpha[n, :length].float()) for stage, alpha in output.word_attention.items()}
         places = {  # on the CPU, and without the batch's other expressions
             stage: replace(maps, queries=maps.queries[n : n + 1].cpu(), keys=maps.keys[n : n + 1].cpu())
             for stage, maps in output.co_attention.items()
         }
-        decided = threshold, self.config.one_region, self.config.presence_threshold
-        size = photo.height, photo.width
-        return Result(expression, score, *decided, {}, *size, levels, boundary, tokens, words, places)
+        return Result(
+            expression=expression,
+            score=score,
+            decision=self.decision,
+            several=several,
+            timings={},
+            height=photo.height,
+            width=photo.width,
+            levels=levels,
+            _boundary=boundary,
+            _tokens=tokens,
+            _word_attention=words,
+            _co_attention=places,
+        )
 
     def _lower(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)

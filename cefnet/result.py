@@ -1,6 +1,12 @@
-"""What a model answers about one expression, in the photo's own pixels."""
+"""What a model answers about one expression, in the photo's own pixels, and the separate regions of the answer.
 
-from dataclasses import dataclass, field, replace
+>>> if len(places := rivals(result)) > 1:
+...     print(f"{len(places)} places fit about equally well")
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -10,11 +16,16 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from cefnet.coattention import CoAttentionMaps
-from cefnet.regions import strongest
+from cefnet.config import Decision
 from cefnet.text import Tokens
 
 Map = NDArray[np.float32]
 Kept = TypeVar("Kept")
+
+GAP = 0.02  # of the longer side: what lies closer together is one region, such as a dog behind a pole
+FAIR = 1 / 3  # of the largest region's area
+ALIKE = 0.1  # of probability
+LOOKED_AT = 384  # pixels of the longer side on which the strongest region is looked for
 
 
 @dataclass(frozen=True)
@@ -32,21 +43,20 @@ class Click:
     here: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The answer to one expression. All maps are H x W, at first the photo's own size.
 
-    Only what the network said at its own resolution is kept; the maps are made when they are asked for. Other
-    thresholds or another size need no second run: `dataclasses.replace(result, mask_threshold=0.4, height=480,
+    Only what the network said at its own resolution is kept; the maps are made when they are asked for. Another
+    decision or size needs no second run: `result.decided(mask_threshold=0.4)`, `dataclasses.replace(result, height=480,
     width=640)`.
 
     Attributes:
         expression: As typed.
         score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
-            mean probability over the mask at the config's threshold (0 if that is empty).
-        mask_threshold: `reached` is where `probability` reaches it.
-        one_region: Whether `mask` is the strongest region of that alone.
-        presence_threshold: `present` is whether `score` reaches it.
+            mean probability over the mask at the predictor's mask threshold (0 if that is empty).
+        decision: Its mask threshold and regions make `mask`, its presence threshold makes `present`.
+        several: 0..1, the model's own "several things are meant"; None if it does not say.
         timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the whole batch).
         height: Of all maps, in pixels.
         width: Likewise.
@@ -55,9 +65,8 @@ class Result:
 
     expression: str
     score: float
-    mask_threshold: float
-    one_region: bool
-    presence_threshold: float
+    decision: Decision
+    several: float | None = None
     timings: dict[str, float]
     height: int
     width: int
@@ -67,6 +76,9 @@ class Result:
     _word_attention: dict[int, Map] = field(repr=False)  # stage -> T x h x w
     _co_attention: dict[int, CoAttentionMaps] = field(repr=False)
 
+    def __post_init__(self) -> None:
+        self.decision.keeps_one(self.several)  # refuses what the model cannot decide now, not when the mask is made
+
     @property
     def probability(self) -> Map:
         """H x W float32 in 0..1, of belonging to what the expression names (SM_1). Not zeroed by absence."""
@@ -74,19 +86,20 @@ class Result:
 
     @property
     def reached(self) -> NDArray[np.bool_]:
-        """H x W bool: every place whose probability reaches the threshold."""
-        return self.probability >= self.mask_threshold
+        """H x W bool: every place whose probability reaches the mask threshold."""
+        return self.probability >= self.decision.mask_threshold
 
     @property
     def mask(self) -> NDArray[np.bool_]:
         """H x W bool: `reached`, or its strongest region. Not emptied by absence: look at `present` too."""
         probability = self.probability
-        reached = probability >= self.mask_threshold
-        return strongest(reached, probability) if self.one_region else reached
+        reached = probability >= self.decision.mask_threshold
+        return strongest(reached, probability) if self.decision.keeps_one(self.several) else reached
 
     @property
     def present(self) -> bool:
-        return self.score >= self.presence_threshold
+        """Whether `score` reaches the presence threshold."""
+        return self.score >= self.decision.presence_threshold
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -152,21 +165,32 @@ class Result:
 
     def decided(
         self,
+        decision: Decision | None = None,
+        *,
         mask_threshold: float | None = None,
-        one_region: bool | None = None,
         presence_threshold: float | None = None,
-    ) -> "Result":
-        """The same answer, decided otherwise; what is None stays as it is."""
-        asked = {"mask_threshold": mask_threshold, "one_region": one_region, "presence_threshold": presence_threshold}
-        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        return replace(self, **given)
+        regions: str | None = None,
+    ) -> Result:
+        """The same answer, decided otherwise: no network is asked.
+
+        Args:
+            decision: Instead of the result's own; None: its own.
+            mask_threshold: Instead of the decision's, 0..1; None: as there. The other two likewise.
+            presence_threshold: 0..1.
+            regions: "one", "all" or "auto" (see `Decision`).
+
+        Raises:
+            ValueError: If a value is out of range, or `regions` is "auto" and the model has no output for it.
+        """
+        decision = decision or self.decision
+        return replace(self, decision=decision.changed(mask_threshold, presence_threshold, regions))
 
     def to_dict(self) -> dict[str, Any]:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
         Returns:
-            expression, score, present, both thresholds, one_region, box (x_min, y_min, x_max, y_max or None), area
-            (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
+            expression, score, present, mask_threshold, presence_threshold, regions, box (x_min, y_min, x_max, y_max or
+            None), area (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
         """
         mask = self.found
         box = _box(mask)
@@ -175,9 +199,7 @@ class Result:
             "expression": self.expression,
             "score": self.score,
             "present": self.present,
-            "presence_threshold": self.presence_threshold,
-            "mask_threshold": self.mask_threshold,
-            "one_region": self.one_region,
+            **asdict(self.decision),
             "box": list(box) if box else None,
             "area": float(mask.mean()),
             "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},
@@ -186,6 +208,88 @@ class Result:
 
     def _at_photo_size(self, grid: Map) -> Map:
         return enlarge(grid, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of what was found.
+
+    Attributes:
+        area: Share of the photo, 0..1.
+        box: x_min, y_min, x_max, y_max in pixels (the maxima lie outside).
+        probability: Mean over the region, 0..1.
+    """
+
+    area: float
+    box: tuple[int, int, int, int]
+    probability: float
+
+
+def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[int, int, int, int]]]:
+    """Tells the connected parts of a mask apart; those with no more than `GAP` between them belong together.
+
+    Args:
+        mask: H x W.
+
+    Returns:
+        H x W, the number of the region at each place, 1 to n, 0 = not in the mask; and the n regions' boxes.
+    """
+    reach = max(1, round(GAP * max(mask.shape) / 2))
+    pad = reach + 1  # closing would fill what lies between a region and the edge
+    padded = np.pad(mask, pad).astype(np.uint8)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    return np.where(mask, labels[pad:-pad, pad:-pad], 0), [_corners(one, pad) for one in stats[1:]]
+
+
+def strongest(mask: NDArray[np.bool_], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The region of a mask that holds most of its probability; both H x W.
+
+    Which one that is can be seen on a small copy, in a third of the time for a photo of a megapixel.
+    """
+    height, width = mask.shape
+    scale = min(1.0, LOOKED_AT / max(mask.shape))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    touched = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    labels, boxes = labelled(touched)
+    if len(boxes) < 2:
+        return mask
+    held = cv2.resize(np.where(mask, probability, 0), size, interpolation=cv2.INTER_AREA)
+    chosen = labels == np.bincount(labels.ravel(), weights=held.ravel(), minlength=2)[1:].argmax() + 1
+    return mask & cv2.resize(chosen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def regions(result: Result) -> list[Region]:
+    """The regions of all that `reached` the threshold, largest first; empty where nothing is present.
+
+    The gap between parts of one region counts neither as area nor for the mean.
+    """
+    if not result.present:
+        return []
+    mask = result.reached
+    labels, boxes = labelled(mask)
+    own = labels[mask]
+    areas = np.bincount(own, minlength=len(boxes) + 1)
+    sums = np.bincount(own, weights=result.probability[mask], minlength=len(boxes) + 1)
+    order = 1 + np.argsort(-areas[1:], kind="stable")
+    return [Region(areas[n] / mask.size, boxes[n - 1], sums[n] / areas[n]) for n in order.tolist()]
+
+
+def rivals(result: Result) -> list[Region]:
+    """The regions that could each be what was meant; fewer than two of them: one stands out, or nothing was found.
+
+    A region is a rival of the largest if it has at least a third of its area (`FAIR`) and a mean probability no
+    further from its own than 0.1 (`ALIKE`). Both are needed: specks beside the answer are as certain as it is, and
+    a second object that the model holds for less likely is paler though it may be as large. Areas differ by three
+    already between equal things at distances of 1 and 1.7, hence a bound no tighter. Whether somebody asked for several
+    things ("two dogs") is not known here, so that all this says is that several places fit.
+    """
+    found = regions(result)
+    return [
+        one
+        for one in found
+        if one.area >= FAIR * found[0].area and abs(one.probability - found[0].probability) <= ALIKE
+    ]
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
@@ -209,3 +313,8 @@ def _stage(by_stage: dict[int, Kept], stage: int, what: str) -> Kept:
     if stage not in by_stage:
         raise ValueError(f"This result has no {what}: the model has none, or it was made with explain=False.")
     return by_stage[stage]
+
+
+def _corners(stats: np.ndarray, pad: int) -> tuple[int, int, int, int]:
+    x, y, width, height = (int(value) for value in stats[:4])
+    return x - pad, y - pad, x - pad + width, y - pad + height

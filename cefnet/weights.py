@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig, check_decision, parse_config, write_config
 from cefnet.contents import (
     CARD,
     CONFIG,
@@ -41,6 +41,7 @@ class Checkpoint:
         model: In evaluation mode, float32, on its device.
         tokenizer: Cuts expressions into the model's pieces.
         config: What the model is built from.
+        decision: How its answers are decided.
         words: How often each word (lower-cased) was seen in training.
         name: Last part of what was asked for, such as "cefnet-acm".
         source: Where the files come from: a folder, or "owner/name@revision" on the Hub.
@@ -51,6 +52,7 @@ class Checkpoint:
     model: CEFNet
     tokenizer: Tokenizer
     config: ModelConfig
+    decision: Decision
     words: dict[str, int]
     name: str
     source: str
@@ -80,7 +82,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", revision
         if expected is not None and hashlib.sha256(contents[file]).hexdigest() != expected.get(file):
             raise ValueError(f"{folder / file} is not the file that was shipped (SHA-256); fetch it again.")
     try:
-        config = ModelConfig.from_json(contents[CONFIG].decode())
+        config, decision = parse_config(contents[CONFIG].decode())
         words = parse_words(contents[WORDS])
         tokenizer = Tokenizer.from_bytes(contents[TOKENIZER])
         if tokenizer.size != config.vocabulary:
@@ -90,22 +92,31 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", revision
         raise ValueError(f"{folder}: {error}") from error
     name = Path(name_or_path).resolve().name
     sha256 = hashlib.sha256(contents[MODEL]).hexdigest()
-    return Checkpoint(model.to(target).eval(), tokenizer, config, words, name, source, folder, sha256)
+    return Checkpoint(model.to(target).eval(), tokenizer, config, decision, words, name, source, folder, sha256)
 
 
-def save(folder: str | Path, model: CEFNet, tokenizer_file: str | Path, words: dict[str, int], card: str) -> None:
+def save(
+    folder: str | Path,
+    model: CEFNet,
+    decision: Decision,
+    tokenizer_file: str | Path,
+    words: dict[str, int],
+    card: str,
+) -> None:
     """Writes a weights folder, floats as fp16; each file is replaced in one step, the weights last.
 
     Args:
         folder: Created if need be; other files in it stay.
         model: On any device.
+        decision: How its answers are decided.
         tokenizer_file: The `tokenizer.model` that it was trained with.
         words: Word counts of the training expressions.
         card: Text of the model card (README.md).
 
     Raises:
-        ValueError: If a parameter is not finite, or the tokenizer is not the model's.
+        ValueError: If a parameter is not finite, the tokenizer is not the model's, or the model cannot decide so.
     """
+    check_decision(model.config, decision)
     pieces = Tokenizer.from_file(tokenizer_file).size
     if pieces != model.config.vocabulary:
         raise ValueError(f"{tokenizer_file} has {pieces} pieces, the model {model.config.vocabulary}.")
@@ -114,7 +125,7 @@ def save(folder: str | Path, model: CEFNet, tokenizer_file: str | Path, words: d
         CARD: card.encode(),
         WORDS: (json.dumps(words, ensure_ascii=False, indent=0) + "\n").encode(),
         TOKENIZER: Path(tokenizer_file).read_bytes(),
-        CONFIG: model.config.to_json().encode(),
+        CONFIG: write_config(model.config, decision).encode(),
         MODEL: to_safetensors(tensors, metadata={"format": "pt"}),
     }
     folder = Path(folder)

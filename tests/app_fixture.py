@@ -20,6 +20,7 @@ from PIL import Image
 from app import api
 from app.serve import launch
 from app.service import Service
+from cefnet.config import Decision
 from cefnet.model import CEFNet
 from cefnet.weights import save
 from train.tokenizer import count_words
@@ -60,7 +61,7 @@ def tall_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def set_presence(service: Service, threshold: float) -> None:
     """From which score on the models find something present."""
     for predictor in service.predictors.values():
-        predictor.config = replace(predictor.config, presence_threshold=threshold)
+        predictor.decision = predictor.decision.changed(presence_threshold=threshold)
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def app_service(tiny_config: Any, tiny_tokenizer: Path, tmp_path_factory: pytest
         model = CEFNet(replace(tiny_config, attention=name.removeprefix("cefnet-"))).eval()
         folders[name] = str(tmp_path_factory.mktemp("weights") / name)
         words = count_words(["the red dog", "man on the left", "right"] * 50)
-        save(Path(folders[name]), model, tiny_tokenizer, words, f"# {name}\n")
+        save(Path(folders[name]), model, Decision(), tiny_tokenizer, words, f"# {name}\n")
     service = Service.load(folders, device="cpu")
     set_presence(service, 0.0)
     return service

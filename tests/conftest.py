@@ -11,7 +11,7 @@ from hypothesis import settings
 from refer_fixture import copy, refer  # noqa: F401
 from tab_fixture import answer, now  # noqa: F401
 
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig
 from cefnet.model import CEFNet
 from cefnet.predictor import Predictor
 from cefnet.text import Tokenizer
@@ -64,7 +64,7 @@ def tiny_checkpoint(tiny_tokenizer: Path, tiny_config: ModelConfig, tmp_path_fac
     """A weights folder of `tiny_config` with random weights. Shared: copy it before changing it."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "tiny"
-    save(folder, CEFNet(tiny_config).eval(), tiny_tokenizer, count_words(SENTENCES), "# A tiny model\n")
+    save(folder, CEFNet(tiny_config).eval(), Decision(), tiny_tokenizer, count_words(SENTENCES), "# A tiny model\n")
     return folder
 
 

@@ -29,12 +29,12 @@ def answer(app_service: Service) -> Answer:
 @pytest.fixture(scope="module")
 def now(answer: Answer) -> Focus:
     """By ACM, at a threshold that about half of the photo reaches."""
-    return Focus(answer, ACM, 0, float(np.median(answer.results[ACM][0].probability)))
+    return Focus(answer.decided(float(np.median(answer.results[ACM][0].probability))), ACM, 0)
 
 
 def absent(now: Focus) -> Focus:
     """The same, but for nothing being present."""
-    results = {name: tuple(replace(one, presence_threshold=2.0) for one in told)
+    results = {name: tuple(one.decided(presence_threshold=1.0) for one in told)
                for name, told in now.answer.results.items()}  # fmt: skip
     return replace(now, answer=replace(now.answer, results=results))
 
@@ -62,7 +62,8 @@ class Page:
 
 
 def inputs(now: Focus) -> list[Any]:
-    return [now.answer, now.model, now.index, now.threshold, now.result.one_region]
+    decision = now.result.decision
+    return [now.answer, now.model, now.index, decision.mask_threshold, decision.regions == "one"]
 
 
 def images(html: str) -> list[np.ndarray]:

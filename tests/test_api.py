@@ -72,7 +72,8 @@ def test_thresholds_and_size_are_used(app: SimpleNamespace, wide_photo: Path) ->
 
 
 def test_none_is_the_default(app: SimpleNamespace, wide_photo: Path) -> None:
-    options = dict.fromkeys(("model", "stage", "y", "x", "mask_threshold", "presence_threshold", "one_region"))
+    decided = ("mask_threshold", "presence_threshold", "regions", "one_region")
+    options = dict.fromkeys(("model", "stage", "y", "x", *decided))
     answer = app.client.predict(handle_file(wide_photo), "dog", **options, api_name="/explain")[0]
     assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-vcm", 5, 0.5)
 
@@ -82,19 +83,22 @@ def test_all_regions_or_the_strongest(
     app: SimpleNamespace, wide_photo: Path, app_service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = app_service.predictors[NAMES[1]]
-    monkeypatch.setattr(second, "config", replace(second.config, one_region=True))
+    monkeypatch.setattr(second, "decision", replace(second.decision, regions="one"))
 
-    def found(endpoint: str, **options: Any) -> list[tuple[bool, bool, bool]]:
+    def found(endpoint: str, **options: Any) -> list[tuple[str, bool, bool]]:
         answer = app.client.predict(handle_file(wide_photo), "dog", api_name=endpoint, **options)[0]
         answers = answer.get("answers", [answer])
         masks = [coco_mask.decode(one["mask"]) for one in answers]
-        return [(one["one_region"], bool(m[0, 0]), bool(m[-1, -1])) for one, m in zip(answers, masks, strict=True)]
+        return [(one["regions"], bool(m[0, 0]), bool(m[-1, -1])) for one, m in zip(answers, masks, strict=True)]
 
-    every, best = (False, True, True), (True, True, False)
+    every, best = ("all", True, True), ("one", True, False)
     for endpoint in ("/segment", "/explain"):
         assert found(endpoint) == [every] and found(endpoint, model=NAMES[1]) == [best]
-        assert found(endpoint, one_region=True) == [best]
-    assert found("/compare") == [every, best] and found("/compare", one_region=False) == [every, every]
+        assert found(endpoint, regions="one") == found(endpoint, one_region=True) == [best]
+    assert found("/compare") == [every, best]
+    assert found("/compare", regions="all") == found("/compare", one_region=False) == [every, every]
+    by_place = (handle_file(wide_photo), "dog", NAMES[0], None, None, None, True)  # one_region had the place of regions
+    assert app.client.predict(*by_place, api_name="/segment")[0]["regions"] == "one"
     assert read_png(app.client.predict(handle_file(wide_photo), "dog", NAMES[1], api_name="/segment")[1])[-1, -1] == 0
 
 
@@ -136,6 +140,10 @@ def test_explain(app: SimpleNamespace, wide_photo: Path) -> None:
         ("/segment", {"model": "gpt"}, "model must be one of: cefnet-vcm, cefnet-acm."),
         ("/segment", {"mask_threshold": 7}, "mask_threshold must be a number from 0 to 1."),
         ("/segment", {"mask_threshold": "much"}, "mask_threshold must be a number from 0 to 1."),
+        ("/segment", {"regions": "some"}, "regions must be one of: one, all, auto."),
+        ("/segment", {"regions": ["one"]}, "regions must be one of: one, all, auto."),
+        ("/segment", {"regions": "auto"}, "use one or all"),
+        ("/compare", {"regions": "one", "one_region": True}, strings.API_BOTH),
         ("/segment", {"one_region": 0.5}, "one_region must be true or false."),
         ("/segment", {"one_region": ["no"]}, "one_region must be true or false."),
         ("/segment", {"size": 10**6}, "size must be a number from 64 to 640."),
@@ -227,6 +235,8 @@ def test_parameters_are_typed_and_documented(app: SimpleNamespace) -> None:
         assert endpoint["description"].endswith(".") and "Args" not in endpoint["description"]
         assert all(len(one["label"]) > 10 for one in endpoint["parameters"])
     segment = {one["parameter_name"]: one for one in info["named_endpoints"]["/segment"]["parameters"]}
+    assert list(segment)[3:] == ["mask_threshold", "presence_threshold", "size", "regions", "one_region"]
+    assert segment["regions"]["type"]["enum"] == ["one", "all", "auto"]
     assert segment["model"]["type"]["enum"] == list(NAMES) and segment["model"]["parameter_default"] == NAMES[0]
     schema = httpx.get(f"{app.url}/openapi.json").json()
     assert {"/gradio_api/call/segment", "/gradio_api/call/v2/segment"} & set(schema["paths"])

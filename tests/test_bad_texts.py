@@ -62,15 +62,15 @@ def test_any_text_is_refused_or_answered_and_can_be_shown_and_saved(text: str, a
         assert not text.replace(";", "").strip()
         return
     check_shown(answer)
-    saved = json.loads(exports.coco_json(answer, 0.5))
+    saved = json.loads(exports.coco_json(answer))
     assert [one["name"] for one in saved["categories"]] == list(answer.expressions)
 
 
 def check_shown(answer: Answer) -> None:
     """What is shown as HTML has no tag that the visitor typed; what is offered as code holds the text as data."""
     for n, text in enumerate(answer.expressions):
-        now = Focus(answer, "cefnet-acm", n, 0.5)
-        for html in (about(now), views.verdict(answer), views.card(answer, "cefnet-acm", 0.5, [n])):
+        now = Focus(answer, "cefnet-acm", n)
+        for html in (about(now), views.verdict(answer), views.card(answer, "cefnet-acm", [n])):
             assert text.encode() and not any(tag in html for tag in ("<script", "<img", "<svg", "<b>dog"))
         query = snippets.Query("http://x", "photo.png", text, "cefnet-acm", "cefnet-acm", 0.5)
         for code in (snippets.client(query), snippets.library(query)):
@@ -85,7 +85,7 @@ def test_all_at_once_can_be_taken_away(app_service: Service) -> None:
     for some in (texts[n : n + 8] for n in range(0, len(texts), 8)):
         answer = app_service.ask(Session(), PICTURE, some)
         check_shown(answer)
-    focus = Focus(replace(answer, expressions=tuple(some)), "cefnet-acm", 0, 0.5)
+    focus = Focus(replace(answer, expressions=tuple(some)), "cefnet-acm", 0)
     archive = zipfile.ZipFile(io.BytesIO(exports.everything(focus, "models")))
     assert archive.testzip() is None
     assert all(".." not in name and not name.startswith("/") and name.isascii() for name in archive.namelist())

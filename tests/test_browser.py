@@ -263,7 +263,7 @@ def test_a_tick_chooses_between_the_best_region_and_all(
     box.check()
     one = changed(page, both)
     open_tab(page, "take")
-    page.locator("#take-code-client", has_text="one_region=True").wait_for()
+    page.locator("#take-code-client", has_text="regions='one'").wait_for()
     assert corners() == (True, False)
     screenshot(page, "one-region")
     box.uncheck()

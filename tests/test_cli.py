@@ -95,19 +95,23 @@ def test_thresholds(photo, tiny_checkpoint, tmp_path, capsys):
             run("--mask-threshold", value)
 
 
-@pytest.mark.parametrize(("option", "one"), [([], False), (["--no-one-region"], False), (["--one-region"], True)])
-def test_all_regions_or_the_strongest(option, one, photo, tiny_checkpoint, tmp_path, two_regions):
+@pytest.mark.parametrize(
+    ("option", "regions"),
+    [([], "all"), (["--regions", "one"], "one"), (["--regions", "all"], "all"),
+     (["--one-region"], "one"), (["--no-one-region"], "all")],
+)  # fmt: skip
+def test_all_regions_or_the_strongest(option, regions, photo, tiny_checkpoint, tmp_path, two_regions):
     where = ["--model", str(tiny_checkpoint), "--out", str(tmp_path), "--presence-threshold", "0"]
     assert main(["segment", str(photo), "dog", *where, *option]) == 0
     about, mask = json.loads((tmp_path / "result.json").read_text()), read(tmp_path / "mask.png")
-    assert about["one_region"] == one and mask[0, 0] == 255 and (mask[-1, -1] == 0) == one
+    assert about["regions"] == regions and mask[0, 0] == 255 and (mask[-1, -1] == 0) == (regions == "one")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"photo": "missing.jpg"}, "no file 'missing.jpg'"), ({"expression": " "}, "nothing to read"),
      ({"expression": "dog " * 99}, "limit is 48"), ({"model": "cefnet-xyz"}, "no model 'cefnet-xyz'"),
-     ({"device": "tpu"}, "device 'tpu'")],
+     ({"device": "tpu"}, "device 'tpu'"), ({"regions": "auto"}, "use one or all")],
 )  # fmt: skip
 def test_faults_are_told_in_one_line(changes, message, photo, tiny_checkpoint, tmp_path, capsys):
     given = {
@@ -115,8 +119,10 @@ def test_faults_are_told_in_one_line(changes, message, photo, tiny_checkpoint, t
         "expression": "dog",
         "model": str(tiny_checkpoint),
         "device": "cpu",
+        "regions": "all",
     } | changes
     options = ["--model", given["model"], "--device", given["device"], "--out", str(tmp_path / "out")]
+    options += ["--regions", given["regions"]]
     assert main(["segment", given["photo"], given["expression"], *options]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

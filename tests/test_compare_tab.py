@@ -134,7 +134,7 @@ def test_one_region_or_all_at_any_size(app_service: Service) -> None:
 
 def test_nothing_found_by_either_is_said(app_service: Service, answer: Answer) -> None:
     _, handlers, parts = lay_out(app_service)
-    absent = {name: tuple(replace(one, presence_threshold=2.0) for one in found)
+    absent = {name: tuple(one.decided(presence_threshold=1.0) for one in found)
               for name, found in answer.results.items()}  # fmt: skip
     drawn = handlers["follow"](1.0, replace(answer, results=absent), NAMES[0], 0, 0.5, False, None)
     assert strings.NEITHER in drawn[parts["agreement-legend"]]

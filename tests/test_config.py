@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from cefnet.config import ABLATION, PRESETS, ModelConfig
+from cefnet.config import ABLATION, PRESETS, Decision, parse_config, write_config
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_json(name: str) -> None:
-    assert ModelConfig.from_json(PRESETS[name].to_json()) == PRESETS[name]
+    assert parse_config(write_config(PRESETS[name], Decision())) == (PRESETS[name], Decision())
 
 
 @pytest.mark.parametrize("name", ABLATION)
@@ -40,6 +40,12 @@ def test_paper_presets_have_no_departure() -> None:
         ({"width": True}, "int"),
         ({"image_size": 321}, "multiple of 16"),
         ({"presence_threshold": 1.5}, "between 0 and 1"),
+        ({"mask_threshold": -0.1}, "mask_threshold is -0.1; it must be between 0 and 1"),
+        ({"regions": "some"}, "one, all, auto"),
+        ({"regions": True}, "str"),
+        ({"regions": "auto"}, "no output that says whether several things are meant: use one or all"),
+        ({"one_region": 1}, "true or false"),
+        ({"one_region": True, "regions": "one"}, "leave one_region out"),
         ({"decoder_widths": [1, 2]}, "five widths"),
         ({"decoder_widths": 3}, "decoder_widths"),
         ({"text_width": 15}, "even"),
@@ -50,10 +56,10 @@ def test_paper_presets_have_no_departure() -> None:
 )
 def test_impossible_values_are_refused(values: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        ModelConfig.from_json(json.dumps(values))
+        parse_config(json.dumps(values))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "[" * 100_000])
 def test_what_is_no_config_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="config"):
-        ModelConfig.from_json(text)
+        parse_config(text)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cefnet.config import Decision
 from cefnet.predictor import Predictor
 from cefnet.result import Result
 from cefnet.text import Tokenizer, Tokens
@@ -22,16 +23,21 @@ from train.metrics import summarise
 from train.queries import Query, queries, shuffled
 from train.report import report, table
 
+DEFAULT = Decision()  # scores below 0.5 mean "nothing"
 KEYS = {
     "overall_iou", "mean_iou", "precision", "without_refusal", "boundary_f", "by_length", "by_kind",
     "absent_accuracy", "n", "shortened", "model", "data", "split", "protocol",
 }  # fmt: skip
 
 
-def said(level: np.ndarray, photo: np.ndarray, score: float = 0.9, one_region: bool = False) -> Result:
-    """An answer whose finest level is `level`; scores below 0.5 mean "nothing"."""
-    levels, tokens = (level.astype(np.float32),), Tokens((1,), ("dog",), (0,))
-    return Result("dog", score, 0.5, one_region, 0.5, {}, *photo.shape[:2], levels, None, tokens, {}, {})
+def said(level: np.ndarray, photo: np.ndarray, score: float = 0.9, decision: Decision = DEFAULT) -> Result:
+    """An answer whose finest level is `level`."""
+    height, width = photo.shape[:2]
+    return Result(
+        expression="dog", score=score, decision=decision, timings={}, height=height, width=width,
+        levels=(level.astype(np.float32),), _boundary=None, _tokens=Tokens((1,), ("dog",), (0,)), _word_attention={},
+        _co_attention={},
+    )  # fmt: skip
 
 
 class OnePiece:
@@ -46,6 +52,7 @@ class ByColour:
     """Masks what has the colour that is named; says "nothing" to purple; else masks every object."""
 
     config = SimpleNamespace(image_size=64, max_tokens=48)
+    decision = DEFAULT
     tokenizer = OnePiece()
     calls: list[str] = field(default_factory=list)
 
@@ -117,7 +124,7 @@ class Cells:
     """A network whose input is twice as large as its finest level, which is `level`, whatever is asked."""
 
     level: list[list[float]]
-    one_region: bool = False
+    decision: Decision = DEFAULT
     tokenizer = OnePiece()
 
     @property
@@ -128,7 +135,7 @@ class Cells:
         return image
 
     def segment_many(self, photo: np.ndarray, expressions: list[str], explain: bool) -> list[Result]:
-        return [said(np.array(self.level), photo, one_region=self.one_region) for _ in expressions]
+        return [said(np.array(self.level), photo, decision=self.decision) for _ in expressions]
 
 
 @dataclass
@@ -150,9 +157,9 @@ def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel(
     assert authors.mask[:5, :7].all() and authors.mask.sum() == 35
     [ours] = ask(one_cell, data, "ours")(1, ["dog"])
     assert authors.mask[ours.mask].all() and 0 < ours.mask.sum() < 35
-    [all_empty] = ask(one_cell, data, "authors", mask_threshold=0.95)(1, ["dog"])
+    [all_empty] = ask(one_cell, data, "authors", Decision(mask_threshold=0.95))(1, ["dog"])
     assert not all_empty.mask.any()
-    [looser] = ask(one_cell, data, "ours", mask_threshold=0.2)(1, ["dog"])
+    [looser] = ask(one_cell, data, "ours", Decision(mask_threshold=0.2))(1, ["dog"])
     assert looser.mask.sum() > ours.mask.sum()
 
 
@@ -164,14 +171,16 @@ def corners() -> list[list[float]]:
 
 
 @pytest.mark.parametrize("protocol", ["ours", "authors"])
-@pytest.mark.parametrize("own", [False, True])
-def test_one_region_instead_of_what_the_model_does(protocol, own):
-    def found(one_region):
-        [answer] = ask(Cells(corners(), own), GreyPhoto(60, 80), protocol, one_region=one_region)(1, ["dog"])
-        return bool(answer.mask[0, 0]), bool(answer.mask[-1, -1])
+@pytest.mark.parametrize("own", ["one", "all"])
+def test_another_decision_than_the_models(protocol, own):
+    def found(decision):
+        [answer] = ask(Cells(corners(), Decision(regions=own)), GreyPhoto(60, 80), protocol, decision)(1, ["dog"])
+        return bool(answer.mask[0, 0]), bool(answer.mask[-1, -1]), answer.present
 
-    assert found(True) == (True, False) and found(False) == (True, True)
-    assert found(None) == (True, not own)
+    assert found(Decision(regions="one")) == (True, False, True)
+    assert found(Decision(regions="all")) == (True, True, True)
+    assert found(Decision(presence_threshold=0.95))[2] is False  # its score is 0.9
+    assert found(None) == (True, own == "all", True)
 
 
 def test_errors_name_what_exists(data):
@@ -205,23 +214,34 @@ def test_command_line_options(folder, tmp_path, capsys):
     run(*common, "--shuffle-expressions", "--bins", "gref")
     numbers = json.loads(out.read_text())
     assert numbers["shuffled"] and numbers["absent_accuracy"] is None and "8-10" in numbers["by_length"]
-    run(*common, "--presence-threshold", "1.5")  # refuses everything
-    numbers = json.loads(out.read_text())
-    assert numbers["overall_iou"] == 0.0 < numbers["without_refusal"]["overall_iou"]
-    assert numbers["absent_accuracy"] == numbers["refused"] == 1.0
     run(*common, "--split", "study", "--calibrate")
     assert json.loads(out.read_text())["calibration"]["presence_threshold"] == 1.0
     assert "presence threshold" in capsys.readouterr().out
 
 
-def test_command_line_chooses_the_regions(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_: Cells(corners(), one_region=True))
+def test_command_line_decides_otherwise(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_: Cells(corners(), Decision(regions="one")))
 
-    def predicted(*options):
+    def record(*options):
         run("corners", "--data", folder, "--limit", 1, "--results", tmp_path / "results", *options)
-        return read_results(tmp_path / "results")[0].predicted
+        return read_results(tmp_path / "results")[0]
 
-    assert 0 < predicted() == predicted("--one-region") < predicted("--no-one-region")
+    one, every = record().predicted, record("--regions", "all").predicted
+    assert 0 < one == record("--regions", "one").predicted < every
+    assert (one, every) == (record("--one-region").predicted, record("--no-one-region").predicted)
+    assert record("--mask-threshold", "0.1").predicted > one
+    assert record().present and not record("--presence-threshold", "0.95").present
+    with pytest.raises(ValueError, match="use one or all"):
+        record("--regions", "auto")
+
+
+def test_a_threshold_that_nothing_reaches_refuses_everything(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_: ByColour())
+    out = tmp_path / "numbers.json"
+    run("by colour", "--data", folder, "--json", out, "--presence-threshold", "1")
+    numbers = json.loads(out.read_text())
+    assert numbers["overall_iou"] == 0.0 < numbers["without_refusal"]["overall_iou"]
+    assert numbers["absent_accuracy"] == numbers["refused"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -232,6 +252,7 @@ def test_command_line_chooses_the_regions(folder, tmp_path, monkeypatch):
         (["baseline:center", "--calibrate"], "not on dev"),
         (["baseline:center", "--calibrate", "--split", "testA"], "not on testA"),
         (["baseline:center", "--limit", "-3"], "at least 1"),
+        (["baseline:center", "--presence-threshold", "0.3"], "leave thresholds and regions out"),
     ],
 )
 def test_command_line_errors(folder, words, message):
@@ -247,7 +268,7 @@ def test_a_real_model_from_a_folder(folder, data, tiny_checkpoint, tmp_path, pro
     predictor = Predictor.from_pretrained(tiny_checkpoint, "cpu")
     numbers = evaluate(predictor, data, "dev", limit=6, protocol=protocol, model=str(tiny_checkpoint))
     assert json.loads(out.read_text()) == numbers and numbers["n"] == 6
-    loose = measure(ask(predictor, data, protocol, mask_threshold=0.0), data, queries(data, "dev", 6))
+    loose = measure(ask(predictor, data, protocol, Decision(mask_threshold=0.0)), data, queries(data, "dev", 6))
     assert all(record.predicted == 96 * 72 for record in loose)  # a threshold of 0 takes the whole photo
 
 

@@ -111,7 +111,7 @@ def test_refinement_draws_no_mask_where_nothing_is_present(app_service: Service,
 
 def with_result(now: Focus, result: Any, threshold: float) -> Focus:
     results = {**now.answer.results, now.model: (result, *now.answer.results[now.model][1:])}
-    return replace(now, answer=replace(now.answer, results=results), threshold=threshold)
+    return replace(now, answer=replace(now.answer, results=results).decided(threshold))
 
 
 # Words
@@ -215,7 +215,7 @@ def test_large_photos_are_clicked_in_the_pixels_shown(app_service: Service) -> N
     click = gr.SelectData(None, {"index": [320, 40], "value": None})
     told = page.fire(page.part("attention-photo"), "select", [click, answer, ACM, 0, 0.5, False])
     assert told[0][1:] == (0.25, 0.5)  # 640 x 160 are shown
-    drawn = shown_by(page, Focus(answer, ACM, 0, 0.5), 5, told[0])
+    drawn = shown_by(page, Focus(answer, ACM, 0), 5, told[0])
     assert drawn["attention-photo"]["value"].shape == (160, 640, 3)
 
 

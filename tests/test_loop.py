@@ -8,6 +8,7 @@ import pytest
 import torch
 from photoref_fixture import make_photoref
 
+from cefnet.config import Decision, write_config
 from cefnet.weights import load
 from train import loop, recipes
 from train.__main__ import main
@@ -116,6 +117,17 @@ def test_another_attention_starts_from_shared_weights(data: Path, finished: Path
     assert torch.equal(mine["decoder.top.0.weight"], source["decoder.top.0.weight"])
     assert "fusions.5.attention.w_m.weight" in mine and "fusions.5.attention.w_m.weight" not in other
     assert (out / "tokenizer.model").read_bytes() == (finished / "tokenizer.model").read_bytes()
+
+
+def test_a_run_decides_as_the_model_that_it_starts_from(data: Path, finished: Path, tmp_path: Path) -> None:
+    source, out, decision = tmp_path / "source", tmp_path / "run", Decision(0.35, 0.4, "one")
+    shutil.copytree(finished, source)
+    (source / "config.json").write_text(write_config(load(finished, "cpu").config, decision))
+    assert load(finished, "cpu").decision == Decision()
+    assert train(data, out, "--init", str(source), "--stop", "1") == 0
+    assert load(out, "cpu").decision == decision
+    assert train(data, out, "--resume", "--stop", "2") == 0
+    assert load(out, "cpu").decision == decision
 
 
 def smoke(data: Path, folder: Path, *changes: str) -> loop.Run:

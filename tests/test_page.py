@@ -15,6 +15,7 @@ from app.errors import plainly
 from app.page import focus
 from app.picture import picture_from
 from app.service import Answer, Service, Session
+from cefnet.config import Decision
 from cefnet.render import PALETTE
 
 
@@ -22,7 +23,7 @@ from cefnet.render import PALETTE
 def answer(app_service: Service) -> Answer:
     """Two expressions; the first is found by both models, the second by none."""
     told = app_service.ask(Session(), picture_from(noise(30, 40)), ["<b>dog</b>", "cat"])
-    results = {name: (replace(a, presence_threshold=0.0), replace(b, presence_threshold=2.0))
+    results = {name: (a.decided(presence_threshold=0.0), b.decided(presence_threshold=1.0))
                for name, (a, b) in told.results.items()}  # fmt: skip
     return replace(told, results=results)
 
@@ -46,17 +47,17 @@ def test_the_verdict_says_what_was_found_and_what_was_not(answer: Answer) -> Non
 
 def test_one_model_alone_finding_something_is_said(answer: Answer) -> None:
     one = only(answer, 0)
-    vcm = tuple(replace(result, presence_threshold=2.0) for result in one.results[NAMES[0]])
+    vcm = tuple(result.decided(presence_threshold=1.0) for result in one.results[NAMES[0]])
     assert "by ACM only" in views.verdict(replace(one, results={**one.results, NAMES[0]: vcm}))
 
 
 def test_cards_give_score_and_area_or_say_that_nothing_is_there(answer: Answer) -> None:
-    card = views.card(answer, NAMES[1], 0.0, [0, 1])
+    card = views.card(answer.decided(0.0), NAMES[1], [0, 1])
     score = answer.results[NAMES[1]][0].score
     assert f"<b>{score:.2f}</b>, 100.0% of the photo" in card and "nothing here matches" in card and "&lt;b&gt;" in card
     assert views.css(PALETTE[0]) in card and views.css(PALETTE[1]) in card
-    assert "cat" not in views.card(answer, NAMES[1], 0.0, [0])  # only what the legend shows
-    assert "lower the threshold" in views.card(answer, NAMES[1], 1.1, [0])
+    assert "cat" not in views.card(answer.decided(0.0), NAMES[1], [0])  # only what the legend shows
+    assert "lower the threshold" in views.card(answer.decided(1.0), NAMES[1], [0])
 
 
 def test_nothing_is_drawn_where_nothing_is_present(answer: Answer) -> None:
@@ -77,9 +78,7 @@ def masks_of(answer: Answer) -> masks.Masks:
 class _Model:
     """All that the layout asks of a model."""
 
-    class config:
-        mask_threshold = 0.5
-        one_region = True
+    decision = Decision(regions="one")
 
 
 def test_one_region_or_all_on_cards_and_pictures(in_corners: Answer) -> None:
@@ -134,7 +133,7 @@ def test_the_historys_masks_are_one_region_or_all(in_corners: Answer) -> None:
     session.add(in_corners)
     best, every = (gallery.history(session, one_region)["value"][0][0] for one_region in (True, False))
     assert np.array_equal(best[0, 0], every[0, 0]) and not np.array_equal(best[-1, -1], every[-1, -1])
-    assert in_corners.results[NAMES[0]][0].one_region is False  # what is kept is as the models gave it
+    assert in_corners.results[NAMES[0]][0].decision.regions == "all"  # what is kept is as the models gave it
 
 
 def test_examples_are_answered_once_for_everybody(app_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +158,8 @@ def test_examples_carry_their_licences() -> None:
 
 def test_a_focus_is_never_out_of_range(answer: Answer) -> None:
     now = focus(answer, "gone", 7, 0.25, True)
-    assert (now.model, now.index, now.result.mask_threshold, now.result.one_region) == (NAMES[0], 1, 0.25, True)
+    assert (now.model, now.index) == (NAMES[0], 1)
+    assert (now.result.decision.mask_threshold, now.result.decision.regions) == (0.25, "one")
     assert now.of(NAMES[1]).expression == "cat"
     with pytest.raises(gr.Error, match="forgotten"):
         focus(None, NAMES[0], 0, 0.5, True)

@@ -9,7 +9,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from cefnet import Predictor, Result
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig
 from cefnet.model import CEFNet, Output
 from cefnet.predictor import Photo
 from cefnet.text import Tokenizer
@@ -186,9 +186,9 @@ class Fixed(torch.nn.Module):
 
 @pytest.fixture
 def fixed(tiny_config, tiny_tokenizer):
-    def answer(presence_logit: float | None = None, **changes: object) -> Result:
-        model = Fixed(tiny_config.with_values(changes), presence_logit)
-        predictor = Predictor(model, Tokenizer.from_file(tiny_tokenizer))
+    def answer(presence_logit: float | None = None, **decided: float) -> Result:
+        model = Fixed(tiny_config, presence_logit)
+        predictor = Predictor(model, Tokenizer.from_file(tiny_tokenizer), decision=Decision(**decided))
         return predictor.segment(predictor.encode(np.zeros((2, 2, 3), np.uint8)), "dog")
 
     return answer
@@ -200,11 +200,11 @@ def test_score_is_the_models_own_or_the_mean_over_the_mask(fixed):
     assert fixed(mask_threshold=0.95).score == 0  # an empty mask
 
 
-def test_thresholds_come_from_the_config_and_can_be_replaced(fixed):
+def test_thresholds_are_the_predictors_and_can_be_changed(fixed):
     result = fixed(presence_logit=0.0, mask_threshold=0.55, presence_threshold=0.6)
     assert result.mask.tolist() == [[True, False], [True, False]]
     assert not result.present
-    other = replace(result, mask_threshold=0.1, presence_threshold=0.4)
+    other = result.decided(mask_threshold=0.1, presence_threshold=0.4)
     assert other.mask.all() and other.present and other.score == result.score
     assert not result.present  # the first is untouched
 
@@ -216,15 +216,15 @@ def test_box_and_dictionary(fixed):
     assert about["box"] == [0, 0, 1, 2] and about["area"] == 0.5 and about["present"] is True
     assert about["mask"]["size"] == [2, 2]
     np.testing.assert_array_equal(coco_mask.decode(about["mask"]), result.mask)
-    assert replace(result, mask_threshold=1.0).box is None
+    assert result.decided(mask_threshold=1.0).box is None
 
 
 def test_maps_come_in_any_size_without_a_second_run(predictor, result):
     small = replace(result, height=10, width=20)
     maps = [small.probability, small.boundary, small.mask, small.found, *small.side_masks, small.co_attention(9, 19)]
     assert {one.shape for one in maps} == {(10, 20)} and small.to_dict()["mask"]["size"] == [10, 20]
-    assert not replace(result, presence_threshold=2.0).found.any()  # no score reaches it
-    np.testing.assert_array_equal(replace(result, presence_threshold=0.0).found, result.mask)
+    assert not result.decided(presence_threshold=1.0).found.any()  # no score reaches it
+    np.testing.assert_array_equal(result.decided(presence_threshold=0.0).found, result.mask)
 
 
 def test_the_network_can_see_another_size(predictor):

@@ -1,15 +1,13 @@
 """Regions of probability maps that are made by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from cefnet.regions import ambiguous, labelled, regions, rivals, strongest
-from cefnet.result import Result
+from cefnet.config import Decision
+from cefnet.result import Result, labelled, regions, rivals, strongest
 from cefnet.text import Tokens
 
 Box = tuple[int, int, int, int]
@@ -20,7 +18,10 @@ def result(places: dict[Box, float], score: float = 1.0, side: int = 100, rest: 
     grid = np.full((side, side), rest, np.float32)
     for (x_min, y_min, x_max, y_max), value in places.items():
         grid[y_min:y_max, x_min:x_max] = value
-    return Result("dog", score, 0.5, False, 0.5, {}, side, side, (grid,), None, Tokens((1,), ("dog",), (0,)), {}, {})
+    return Result(
+        expression="dog", score=score, decision=Decision(), timings={}, height=side, width=side, levels=(grid,),
+        _boundary=None, _tokens=Tokens((1,), ("dog",), (0,)), _word_attention={}, _co_attention={},
+    )  # fmt: skip
 
 
 LEFT, RIGHT, SPECK = (0, 10, 20, 30), (60, 50, 80, 70), (50, 0, 55, 5)
@@ -36,7 +37,7 @@ def test_regions_by_hand() -> None:
 
 def test_nothing_found_has_no_regions() -> None:
     for nothing in (result({LEFT: 0.9, RIGHT: 0.9}, score=0.4), result({})):
-        assert regions(nothing) == [] and rivals(nothing) == [] and not ambiguous(nothing)
+        assert regions(nothing) == [] and rivals(nothing) == []
 
 
 def test_the_whole_photo_is_one_region() -> None:
@@ -48,7 +49,7 @@ def test_a_narrow_gap_does_not_divide() -> None:
     behind_a_pole = result({(10, 10, 30, 60): 0.8, (31, 10, 50, 60): 0.8})
     assert [region.box for region in regions(behind_a_pole)] == [(10, 10, 50, 60)]
     assert regions(behind_a_pole)[0].area == pytest.approx(0.2 - 0.005)
-    assert not ambiguous(behind_a_pole)
+    assert len(rivals(behind_a_pole)) == 1
     assert len(regions(result({(10, 10, 30, 60): 0.8, (40, 10, 50, 60): 0.8}))) == 2
 
 
@@ -71,20 +72,19 @@ def test_the_photos_edge_is_not_part_of_a_region() -> None:
     ],
 )
 def test_rivals_are_fair_in_size_and_alike(places: dict[Box, float], count: int) -> None:
-    answer = result(places)
-    assert len(rivals(answer)) == count and ambiguous(answer) == (count > 1)
+    assert len(rivals(result(places))) == count
 
 
 def test_the_strongest_region_by_hand() -> None:
     """What holds most probability: 400 places at 0.6 before 100 at 0.9; a gap of a hundredth does not divide."""
-    answer = replace(result({LEFT: 0.6, (60, 50, 70, 60): 0.9}), one_region=True)
+    answer = result({LEFT: 0.6, (60, 50, 70, 60): 0.9}).decided(regions="one")
     assert answer.box == LEFT and answer.mask.sum() == answer.found.sum() == 400
     assert answer.reached.sum() == 500 and len(regions(answer)) == 2  # that another one fits is still said
-    paler = replace(result({LEFT: 0.6, (60, 50, 80, 68): 0.9}), one_region=True)
+    paler = result({LEFT: 0.6, (60, 50, 80, 68): 0.9}).decided(regions="one")
     assert paler.box == (60, 50, 80, 68)
-    behind_a_pole = replace(result({(10, 10, 30, 60): 0.8, (31, 10, 50, 60): 0.8}), one_region=True)
+    behind_a_pole = result({(10, 10, 30, 60): 0.8, (31, 10, 50, 60): 0.8}).decided(regions="one")
     assert behind_a_pole.mask.sum() == 1950 and not behind_a_pole.mask[:, 30].any()
-    assert not replace(result({}), one_region=True).mask.any()
+    assert not result({}).decided(regions="one").mask.any()
 
 
 @settings(max_examples=50)

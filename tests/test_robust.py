@@ -223,6 +223,7 @@ def test_recipes_of_earlier_versions_are_the_same_recipe(tmp_path: Path) -> None
     recipe = Recipe("old", ModelConfig())
     old = asdict(recipe)
     del old["accumulate"], old["data"]["by_expression"], old["model"]["gated"]
+    old["model"] |= {"presence_threshold": 0.5, "mask_threshold": 0.35, "one_region": True}  # no part of it any more
     (tmp_path / "recipe.json").write_text(json.dumps(old))
     check_same_recipe(tmp_path, asdict(recipe))
     check_same_recipe(tmp_path, asdict(replace(recipe, accumulate=3)))

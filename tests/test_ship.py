@@ -5,6 +5,7 @@ from pathlib import Path
 
 from photoref_fixture import make_photoref
 
+from cefnet.config import Decision
 from cefnet.weights import load, locate
 from train.__main__ import main
 
@@ -14,12 +15,11 @@ def test_a_run_becomes_a_shipped_model_with_a_card(tmp_path: Path) -> None:
     common = ["--data", str(data), "--device", "cpu"]
     short = ["--steps", "1", "--workers", "0", "--set", "model.vocabulary=400"]
     assert main(["run", "smoke", "--out", str(run), *short, *common]) == 0
-    choices = ["--mask-threshold", "0.4", "--presence-threshold", "0.3", "--image-size", "96", "--one-region"]
+    choices = ["--mask-threshold", "0.4", "--presence-threshold", "0.3", "--regions", "one", "--image-size", "96"]
     assert main(["ship", str(run), "tiny", "--weights", str(shipped), *choices, *common]) == 0
 
-    config = load(shipped / "tiny", "cpu").config
-    assert (config.mask_threshold, config.presence_threshold, config.image_size) == (0.4, 0.3, 96)
-    assert config.one_region
+    checkpoint = load(shipped / "tiny", "cpu")
+    assert checkpoint.decision == Decision(0.4, 0.3, "one") and checkpoint.config.image_size == 96
     assert locate("tiny", root=shipped)[2]  # SHA-256 sums are in the manifest
     numbers = json.loads((shipped / "tiny" / "numbers.json").read_text())
     assert set(numbers) == {"model", "shuffled", "baseline:center", "baseline:largest"}
@@ -27,4 +27,4 @@ def test_a_run_becomes_a_shipped_model_with_a_card(tmp_path: Path) -> None:
     assert "{" not in card.replace("ModelConfig", "")
     assert f"| baseline:largest | {numbers['baseline:largest']['overall_iou']:.3f} |" in card
     assert "random weights" in card and "presence 0.3" in card
-    assert "`one_region` is on" in card and "`one_region=True`" in card
+    assert "mask 0.4" in card and "`regions` is `one`" in card

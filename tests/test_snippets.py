@@ -42,12 +42,12 @@ def test_the_python_code_asks_the_app(served: str, tall_photo: Path, expression:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("expression", ["red dog", HOSTILE])
 def test_the_shell_code_asks_the_app(served: str, tall_photo: Path, expression: str) -> None:
-    query = snippets.Query(served, tall_photo.name, expression, NAMES[1], NAMES[1], 0.45, one_region=True)
+    query = snippets.Query(served, tall_photo.name, expression, NAMES[1], NAMES[1], 0.45, regions="one")
     said = run(["sh", "-euc", snippets.curl(query)], tall_photo.parent)
     assert said.startswith("event: complete\ndata: ")
     told = json.loads(said.split("data: ", 1)[1])[0]
     assert (told["expression"], told["model"]) == (expression, NAMES[1])
-    assert (told["mask_threshold"], told["one_region"]) == (0.45, True)
+    assert (told["mask_threshold"], told["regions"]) == (0.45, "one")
     assert told["mask"]["size"] == [1200, 140]
 
 
@@ -63,10 +63,10 @@ def test_the_librarys_code_answers_the_same(tiny_checkpoint: Path, tall_photo: P
 @pytest.mark.parametrize("write", [snippets.client, snippets.curl, snippets.library])
 def test_code_says_what_differs_from_the_model(write: Any) -> None:
     query = snippets.Query("http://x", "a.png", "dog", NAMES[0], NAMES[0], 0.45)
-    assert "one_region" not in write(query)
-    for one_region, words in ((True, ("True", "true")), (False, ("False", "false"))):
-        code = write(replace(query, one_region=one_region)).replace('"', "").replace(": ", "=")
-        assert any(f"one_region={word}" in code for word in words)
+    assert "regions" not in write(query)
+    for regions in ("one", "all"):
+        code = write(replace(query, regions=regions)).replace('"', "").replace("'", "").replace(": ", "=")
+        assert f"regions={regions}" in code
 
 
 def test_weights_are_named_as_others_can_load_them(tmp_path: Path) -> None:

@@ -30,14 +30,14 @@ def answer(app_service: Service, tall_photo: Path) -> Answer:
 @pytest.fixture(scope="module")
 def now(answer: Answer) -> Focus:
     """The first expression by the first model, at a threshold that about half of its pixels reach."""
-    return Focus(answer, NAMES[0], 0, float(np.median(answer.results[NAMES[0]][0].probability)))
+    return Focus(answer.decided(float(np.median(answer.results[NAMES[0]][0].probability))), NAMES[0], 0)
 
 
 def absent(answer: Answer, *which: tuple[str, int]) -> Answer:
     """The answer, with some of its results saying that nothing matches."""
     results = {
         model: tuple(
-            replace(one, presence_threshold=2.0) if (model, n) in which else one for n, one in enumerate(results)
+            one.decided(presence_threshold=1.0) if (model, n) in which else one for n, one in enumerate(results)
         )
         for model, results in answer.results.items()
     }
@@ -53,7 +53,7 @@ def read(png: bytes, mode: str) -> np.ndarray:
 def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: Service, tall_photo: Path) -> None:
     predictor = app_service.predictors[NAMES[0]]
     result = predictor.segment_many(predictor.encode(tall_photo), now.answer.expressions)[0]
-    expected = result.probability >= now.threshold
+    expected = result.probability >= now.result.decision.mask_threshold
     assert 0.2 < expected.mean() < 0.8
     assert np.array_equal(read(exports.mask_png(now), "L"), expected * np.uint8(255))
     cutout = read(exports.cutout_png(now), "RGBA")
@@ -64,7 +64,7 @@ def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: S
 
 
 def test_nothing_found_is_an_empty_mask(answer: Answer, now: Focus) -> None:
-    nothing = replace(now, answer=absent(answer, (NAMES[0], 0)), threshold=0.0)
+    nothing = replace(now, answer=absent(answer, (NAMES[0], 0)).decided(0.0))
     assert not read(exports.mask_png(nothing), "L").any()
     assert not read(exports.cutout_png(nothing), "RGBA").any()
 
@@ -76,9 +76,9 @@ def test_a_photo_whose_file_is_gone_is_cut_out_as_it_was_shown(answer: Answer, n
 
 
 def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: Path) -> None:
-    answer = absent(answer, (NAMES[0], 1))
+    answer = absent(now.answer, (NAMES[0], 1))
     file = tmp_path / "coco.json"
-    file.write_bytes(exports.coco_json(answer, now.threshold))
+    file.write_bytes(exports.coco_json(answer))
     data = COCO(str(file))
     assert [one["name"] for one in data.loadCats(data.getCatIds())] == ["red dog", "犬", "Red  dog!"]
     (image,) = data.loadImgs(data.getImgIds())
@@ -114,12 +114,12 @@ def test_names_are_safe_everywhere(text: str, name: str) -> None:
 
 
 def test_a_name_says_what_it_is_even_of_an_expression_without_letters(answer: Answer) -> None:
-    assert exports.file_name("mask", Focus(answer, NAMES[1], 0, 0.5), ".png") == "mask-red-dog-cefnet-acm.png"
-    assert exports.file_name("mask", Focus(answer, NAMES[1], 1, 0.5), ".png") == "mask-expression-2-cefnet-acm.png"
+    assert exports.file_name("mask", Focus(answer, NAMES[1], 0), ".png") == "mask-red-dog-cefnet-acm.png"
+    assert exports.file_name("mask", Focus(answer, NAMES[1], 1), ".png") == "mask-expression-2-cefnet-acm.png"
 
 
 def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus) -> None:
-    answer = absent(answer, (NAMES[1], 2))
+    answer = absent(now.answer, (NAMES[1], 2))
     archive = zipfile.ZipFile(io.BytesIO(exports.everything(replace(now, answer=answer), "cefnet-vcm, SHA-256: abc")))
     expected = {"README.txt", "annotations.json"}
     for folder in ("1-red-dog", "2", "3-red-dog"):
@@ -138,16 +138,17 @@ def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus
 @pytest.mark.usefixtures("two_regions")
 def test_one_region_or_all_in_every_file(app_service: Service) -> None:
     answer = app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"])
-    every, best = (Focus(answer.choosing(one_region), NAMES[0], 0, 0.5) for one_region in (False, True))
-    for now, two in ((every, True), (best, False)):
+    every, best = (Focus(answer.decided(0.5, regions), NAMES[0], 0) for regions in ("all", "one"))
+    for now, regions in ((every, "all"), (best, "one")):
+        two = regions == "all"
         archive = zipfile.ZipFile(io.BytesIO(exports.everything(now, "")))
-        assert strings.REGIONS[not two] in archive.read("README.txt").decode()
+        assert strings.REGIONS[regions] in archive.read("README.txt").decode()
         for model in NAMES:
             mask = read(archive.read(f"1-red-dog/{model}/mask.png"), "L") > 0
             assert (mask[0, 0], mask[-1, -1]) == (True, two)
             assert np.array_equal(read(archive.read(f"1-red-dog/{model}/cutout.png"), "RGBA")[..., 3] > 0, mask)
         told = json.loads(archive.read("annotations.json"))["annotations"]
-        assert [(one["one_region"], one["bbox"][2] == 90) for one in told] == [(not two, two)] * 2
+        assert [(one["regions"], one["bbox"][2] == 90) for one in told] == [(regions, two)] * 2
     two_masks, one_mask = (exports.paper_figure(now).axes[1].images[0].get_array() for now in (every, best))
     assert np.array_equal(two_masks[0, 0], one_mask[0, 0]) and not np.array_equal(two_masks[-1, -1], one_mask[-1, -1])
 
@@ -160,7 +161,7 @@ def texts(drawn: figure.Figure) -> list[str]:
 
 
 def test_the_figure_shows_photo_models_boundary_and_words(answer: Answer, now: Focus) -> None:
-    drawn = exports.paper_figure(replace(now, answer=absent(answer, (NAMES[1], 0))))
+    drawn = exports.paper_figure(replace(now, answer=absent(now.answer, (NAMES[1], 0))))
     score = answer.results[NAMES[0]][0].score
     assert texts(drawn) == [
         *("Photo", f"VCM: {score:.2f}", "ACM: nothing here matches", "Boundary, by VCM"),

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cefnet import weights
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig, write_config
 from cefnet.model import CEFNet
 from cefnet.weights import FILES, load, locate, pick_device, save, ship
 
@@ -29,7 +29,7 @@ def shipped(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_is_saved_is_loaded(tiny_config, tiny_tokenizer, tmp_path):
     torch.manual_seed(1)
     model = CEFNet(tiny_config)
-    save(tmp_path / "a" / "b", model, tiny_tokenizer, {"größe": 3}, "# Card\n")
+    save(tmp_path / "a" / "b", model, Decision(), tiny_tokenizer, {"größe": 3}, "# Card\n")
     checkpoint = load(tmp_path / "a" / "b", "cpu")
     assert checkpoint.config == tiny_config and checkpoint.words == {"größe": 3} and checkpoint.name == "b"
     assert checkpoint.tokenizer.encode("red dog").words == ("red", "dog")
@@ -47,7 +47,7 @@ def test_what_is_saved_is_loaded(tiny_config, tiny_tokenizer, tmp_path):
 def test_floats_are_fp16_on_disk_unless_they_do_not_fit(tiny_config, tiny_tokenizer, tmp_path):
     model = CEFNet(tiny_config)
     model.presence.out.bias.data.fill_(1e6)
-    save(tmp_path, model, tiny_tokenizer, {}, "")
+    save(tmp_path, model, Decision(), tiny_tokenizer, {}, "")
     tensors = load_file(tmp_path / "model.safetensors")
     wide = [name for name, tensor in tensors.items() if tensor.dtype == torch.float32]
     assert wide == ["presence.out.bias"] and load(tmp_path).model.presence.out.bias.item() == 1e6
@@ -56,7 +56,7 @@ def test_floats_are_fp16_on_disk_unless_they_do_not_fit(tiny_config, tiny_tokeni
 def test_saving_again_replaces_the_files_and_keeps_others(folder, tiny_config, tiny_tokenizer):
     (folder / "log.csv").write_text("kept")
     before = (folder / "model.safetensors").read_bytes()
-    save(folder, CEFNet(tiny_config), tiny_tokenizer, {}, "new")
+    save(folder, CEFNet(tiny_config), Decision(), tiny_tokenizer, {}, "new")
     assert (folder / "log.csv").read_text() == "kept" and (folder / "README.md").read_text() == "new"
     assert (folder / "model.safetensors").read_bytes() != before
 
@@ -65,10 +65,10 @@ def test_useless_weights_are_not_saved(tiny_config, tiny_tokenizer, tmp_path):
     model = CEFNet(tiny_config)
     model.presence.out.bias.data.fill_(float("nan"))
     with pytest.raises(ValueError, match=r"presence\.out\.bias .* not finite"):
-        save(tmp_path / "new", model, tiny_tokenizer, {}, "")
+        save(tmp_path / "new", model, Decision(), tiny_tokenizer, {}, "")
     other = CEFNet(tiny_config.with_values({"vocabulary": 7}))
     with pytest.raises(ValueError, match="pieces, the model 7"):
-        save(tmp_path / "new", other, tiny_tokenizer, {}, "")
+        save(tmp_path / "new", other, Decision(), tiny_tokenizer, {}, "")
     assert not (tmp_path / "new").exists()
 
 
@@ -113,13 +113,13 @@ def test_foreign_weights_are_refused(folder):
 
 def test_weights_of_another_shape_are_refused(folder, tiny_config):
     config = tiny_config.with_values({"width": 24})
-    (folder / "config.json").write_text(config.to_json())
+    (folder / "config.json").write_text(write_config(config, Decision()))
     with pytest.raises(ValueError, match=r"expected \(.*\), found \("):
         load(folder)
 
 
 def test_another_models_tokenizer_is_refused(folder, tiny_config):
-    (folder / "config.json").write_text(tiny_config.with_values({"vocabulary": 999}).to_json())
+    (folder / "config.json").write_text(write_config(tiny_config.with_values({"vocabulary": 999}), Decision()))
     with pytest.raises(ValueError, match=r"pieces, config.json says 999"):
         load(folder)
 
@@ -131,7 +131,7 @@ def test_another_models_tokenizer_is_refused(folder, tiny_config):
 )  # fmt: skip
 def test_every_kind_of_model_survives(changes, tiny_config: ModelConfig, tiny_tokenizer, tmp_path):
     model = CEFNet(tiny_config.with_values(changes)).eval()
-    save(tmp_path, model, tiny_tokenizer, {}, "")
+    save(tmp_path, model, Decision(), tiny_tokenizer, {}, "")
     for tensor in [*model.parameters(), *model.buffers()]:
         tensor.data = tensor.data.half().float() if tensor.is_floating_point() else tensor.data
     loaded = load(tmp_path).model

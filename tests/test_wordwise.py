@@ -44,8 +44,7 @@ def test_one_batch_and_the_models_own_masks(app_service: Service, now: Focus, as
     assert asked == [["<red> dog", "big dog", "big <red>", "big"]]  # the whole has its answer already
     photo, whole = parts.fitted(now)
     expected = {
-        text: replace(result, mask_threshold=now.threshold, height=60, width=90).found
-        for text, result in kept.results.items()
+        text: replace(now.alike(result), height=60, width=90).found for text, result in kept.results.items()
     } | {"big <red> dog": whole.found}
     order = ["<red> dog", "big dog", "big <red>", "big", "big <red>", "big <red> dog"]
     shown = images(html)
@@ -62,10 +61,10 @@ def test_what_was_worked_out_is_kept_until_the_question_changes(
 ) -> None:
     page, session = Page(wordwise.tab, app_service), Session()
     _, kept = page.drawn(now, session, None)
-    html, again = page.drawn(replace(now, threshold=0.0), session, kept)
+    html, again = page.drawn(replace(now, answer=now.answer.decided(0.0)), session, kept)
     assert again is kept and len(asked) == 1
     assert html.count("overlap 1.00") == 6  # at threshold 0 every mask is the whole photo
-    _, again = page.drawn(replace(now, answer=now.answer.choosing(True)), session, kept)
+    _, again = page.drawn(replace(now, answer=now.answer.decided(regions="one")), session, kept)
     assert again is kept and len(asked) == 1
     _, other = page.drawn(replace(now, model=VCM), session, kept)
     assert other.of.levels is now.answer.results[VCM][0].levels and len(asked) == 2
@@ -73,8 +72,8 @@ def test_what_was_worked_out_is_kept_until_the_question_changes(
 
 @pytest.mark.usefixtures("two_regions")
 def test_one_region_or_all_at_every_level_and_of_every_variant(app_service: Service) -> None:
-    every = Focus(app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"]), ACM, 0, 0.5)
-    best = replace(every, answer=every.answer.choosing(True))
+    every = Focus(app_service.ask(Session(), picture_from(noise(60, 90)), ["red dog"]), ACM, 0)
+    best = replace(every, answer=every.answer.decided(regions="one"))
 
     def shown(now: Focus) -> list[np.ndarray]:
         html, _ = Page(wordwise.tab, app_service).drawn(now, Session(), None)
@@ -94,7 +93,7 @@ def test_long_expressions_are_taken_in_groups_and_batches(app_service: Service, 
     words = "big red dog on left the blue cat on right the black man on top the white car on bottom"
     answer = app_service.ask(Session(), picture_from(noise(20, 20)), [words])
     asked.clear()
-    html, kept = Page(wordwise.tab, app_service).drawn(Focus(answer, ACM, 0, 0.0), Session(), None)
+    html, kept = Page(wordwise.tab, app_service).drawn(Focus(answer.decided(0.0), ACM, 0), Session(), None)
     assert len(kept.groups) == 16 and " ".join(kept.groups) == words and "in groups" in html
     assert [len(batch) for batch in asked] == [16, 14] and len(images(html)) == 32  # one is in both strips
 
@@ -103,21 +102,22 @@ def test_the_word_that_matters_is_named(now: Focus) -> None:
     def result(columns: int) -> Any:
         level = np.zeros((10, 10), np.float32)
         level[:, :columns] = 1
-        return replace(now.answer.results[ACM][0], levels=(level,), height=10, width=10, mask_threshold=0.5)
+        shown = replace(now.answer.results[ACM][0], levels=(level,), height=10, width=10)
+        return shown.decided(mask_threshold=0.5)
 
     whole = result(8)
     assert "“b” changes the mask most" in wordwise.summary("ab", [result(6), result(2)], whole)
     assert "25% of the mask stays" in wordwise.summary("ab", [result(6), result(2)], whole)  # 2 of 8 columns
     assert "at least 88% stays" in wordwise.summary("ab", [result(8), result(7)], whole)
     assert wordwise.summary("ab", [result(0), result(7)], whole) == "Without “a” no mask is left."
-    assert "no mask here" in wordwise.summary("ab", [result(6), result(2)], replace(whole, presence_threshold=2.0))
+    assert "no mask here" in wordwise.summary("ab", [result(6), result(2)], whole.decided(presence_threshold=1.0))
 
 
 def test_a_variant_that_finds_nothing_is_no_blob(now: Focus) -> None:
     photo, whole = parts.fitted(now)
-    gone = wordwise.small(photo, replace(whole, presence_threshold=2.0), whole, "the", whole)
+    gone = wordwise.small(photo, whole.decided(presence_threshold=1.0), whole, "the", whole)
     np.testing.assert_array_equal(gone.pixels, photo)
     assert gone.note.endswith("(±0.00), nothing here matches") and "nothing matches" in gone.alt
-    high = wordwise.small(photo, replace(whole, mask_threshold=1.1), whole, "the", None)
+    high = wordwise.small(photo, whole.decided(mask_threshold=1.0), whole, "the", None)
     assert "no pixel is certain enough" in high.note
     assert wordwise.signed(-0.314) == "−0.31" and wordwise.signed(0.2) == "+0.20" and wordwise.signed(-0.001) == "±0.00"

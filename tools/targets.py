@@ -25,7 +25,7 @@ from bad_texts import READ, REFUSED  # noqa: E402
 
 from app.ask import expressions  # noqa: E402
 from app.errors import gr  # noqa: E402
-from cefnet.config import PRESETS, ModelConfig  # noqa: E402
+from cefnet.config import PRESETS, Decision, parse_config, write_config  # noqa: E402
 from cefnet.photos import MAX_PIXELS, read_photo  # noqa: E402
 from cefnet.text import Tokenizer  # noqa: E402
 from train.data.plain_pickle import load_plain  # noqa: E402
@@ -119,15 +119,16 @@ def config() -> Target:
     numbers = st.integers() | st.floats() | st.sampled_from((0, 1, -1, 32, 320, 10**9, 1e308))
     leaf = st.none() | st.booleans() | numbers | st.text(max_size=9) | st.sampled_from(("vcm", "acm", "none", "l2"))
     value = st.recursive(leaf, lambda one: st.lists(one, max_size=6) | st.dictionaries(st.text(max_size=3), one))
-    sound = [json.loads(preset.to_json()) for preset in PRESETS.values()]
+    written = [write_config(preset, Decision()) for preset in PRESETS.values()]
+    sound = [json.loads(one) for one in written]
     fields = st.dictionaries(st.sampled_from(list(sound[0])) | st.text(max_size=5), value, max_size=4)
     texts = st.builds(lambda one, other: json.dumps(one | other), st.sampled_from(sound), fields)
-    bytes_of = changed([preset.to_json().encode() for preset in PRESETS.values()])
+    bytes_of = changed([one.encode() for one in written])
 
     def check(text: str, _: Path) -> None:
         with suppress(ValueError):
-            read = ModelConfig.from_json(text)
-            assert ModelConfig.from_json(read.to_json()) == read, read
+            read = parse_config(text)
+            assert parse_config(write_config(*read)) == read, read
 
     return Target(texts | bytes_of.map(lambda one: one.decode("utf-8", "surrogateescape")) | st.text(), check)
 

@@ -241,4 +241,4 @@ def main(args: argparse.Namespace) -> None:
     if not checkpoint.config.matching:
         heed(model)
     card = f"`{Path(args.model).name}` after `python -m train align`; see `train/align.py`.\n"
-    save(args.out, model, checkpoint.folder / TOKENIZER, checkpoint.words, card)
+    save(args.out, model, checkpoint.decision, checkpoint.folder / TOKENIZER, checkpoint.words, card)

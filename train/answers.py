@@ -10,6 +10,7 @@ import numpy as np
 from train.data.reader import ReferData
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
+    from cefnet.config import Decision
     from cefnet.predictor import Predictor, Result
     from cefnet.text import Tokenizer
 
@@ -41,8 +42,7 @@ def ask(
     predictor: "Predictor",
     data: ReferData,
     protocol: str = "ours",
-    mask_threshold: float | None = None,
-    one_region: bool | None = None,
+    decision: "Decision | None" = None,
 ) -> Answers:
     """A model as something that answers expressions; a photo is encoded once for all of them.
 
@@ -54,11 +54,10 @@ def ask(
         protocol: "ours": the probability is brought to the photo's own size, then cut. "authors": cut at the
             network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
             above 0 counted, which widens each mask by up to a pixel of the network's input.
-        mask_threshold: Probability at which the mask is cut; the model's own if None.
-        one_region: Whether only the strongest region is kept; as the model does if None.
+        decision: How the answers are decided; as the model does if None.
 
     Raises:
-        ValueError: Unknown protocol.
+        ValueError: Unknown protocol, or a decision that the model cannot make.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
@@ -66,7 +65,7 @@ def ask(
     def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
         read = [shorten(expression, predictor.tokenizer, predictor.config.max_tokens) for expression in expressions]
         results = predictor.segment_many(predictor.encode(data.photo(image_id)), read, explain=False)
-        results = [result.decided(mask_threshold, one_region) for result in results]
+        results = [result.decided(decision) for result in results]
         size = predictor.config.image_size
         return [
             Answer(

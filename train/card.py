@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cefnet.config import PRESETS, ModelConfig
+from cefnet.config import PRESETS, Decision, ModelConfig
 
 TEMPLATE = Path(__file__).with_name("card.md")
 LOSSES = ("dice", "presence", "classes", "rivals", "alignment")
@@ -20,22 +20,32 @@ DEPARTURES = (
     "right",
     "several",
     "clicks",
-    "one_region",
 )
-ONE_REGION = """`one_region` is on: the mask is the strongest connected region alone of the places that reach the
-threshold; for an expression that means several things, `dataclasses.replace(result, one_region=False)` gives all."""
-ALL_REGIONS = "`one_region` is off: the mask is every place that reaches the threshold, in however many regions."
+REGIONS = {
+    "one": """`regions` is `one`: the mask is the strongest connected region alone of the places that reach the mask
+threshold; for an expression that means several things, `result.decided(regions="all")` gives all.""",
+    "all": "`regions` is `all`: the mask is every place that reaches the mask threshold, in however many regions.",
+    "auto": """`regions` is `auto`: the mask is every place that reaches the mask threshold where the model says that
+several things are meant, else the strongest connected region of them alone.""",
+}
 Numbers = dict[str, Any]
 
 
 def model_card(
-    name: str, config: ModelConfig, parameters: int, recipe: Numbers, start: str, numbers: dict[str, Numbers]
+    name: str,
+    config: ModelConfig,
+    decision: Decision,
+    parameters: int,
+    recipe: Numbers,
+    start: str,
+    numbers: dict[str, Numbers],
 ) -> str:
     """Renders the card as Markdown with the Hub's YAML header.
 
     Args:
         name: shipped name.
         config: of the model.
+        decision: how its answers are decided.
         parameters: how many the model has.
         recipe: of the run, as in `recipe.json`.
         start: what the run started from, in words.
@@ -65,9 +75,9 @@ def model_card(
         training=_training(recipe, start),
         departures=_departures(config),
         losses=_losses(recipe["losses"]),
-        presence_threshold=config.presence_threshold,
-        mask_threshold=config.mask_threshold,
-        regions=ONE_REGION if config.one_region else ALL_REGIONS,
+        mask_threshold=decision.mask_threshold,
+        presence_threshold=decision.presence_threshold,
+        regions=REGIONS[decision.regions],
     )
 
 

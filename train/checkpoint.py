@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from cefnet.config import ModelConfig
+from cefnet.config import Decision, ModelConfig
 from cefnet.files import replacing, write_whole
 from train.recipe import Recipe
 
@@ -115,6 +115,8 @@ def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
         return
     defaults = json.loads(json.dumps(asdict(Recipe("", ModelConfig()))))
     before = complete(json.loads(path.read_text()), defaults)
+    for name in (*asdict(Decision()), "one_region"):  # earlier versions had the decision among the model's fields
+        before["model"].pop(name, None)
     keys = [k for k in sorted(now.keys() | before.keys()) if now.get(k) != before.get(k) and k not in MAY_CHANGE]
     if keys:
         raise ValueError(f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out")

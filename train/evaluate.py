@@ -10,12 +10,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cefnet.config import add_decision, decision_of
 from train.answers import PROTOCOLS, Answers, ask
 from train.baselines import BASELINES
 from train.data.reader import ReferData
 from train.measure import measure, measure_shared, own_device, write_results
 from train.metrics import BINS
-from train.presence import calibrate, decide
+from train.presence import calibrate
 from train.queries import queries, shuffled
 from train.report import data_name, report, table
 
@@ -90,13 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deal each photo's expressions to its other objects",
     )
     parser.add_argument("--calibrate", action="store_true", help="also choose the presence threshold (not on dev)")
-    parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the model's own")
-    parser.add_argument(
-        "--one-region",
-        action=argparse.BooleanOptionalAction,
-        help="whether masks are their strongest region alone (default: as the model has it)",
-    )
-    parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the model's own")
+    add_decision(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="of --limit and --shuffle-expressions (default: 0)")
 
@@ -105,7 +100,8 @@ def main(args: argparse.Namespace) -> None:
     """Measure, print, and write what was asked for.
 
     Raises:
-        ValueError: Unknown model, baseline, split or data folder; calibration on a split that is reported.
+        ValueError: Unknown model, baseline, split or data folder; calibration on a split that is reported; a decision
+            that the model cannot make.
     """
     if args.calibrate and (args.split in REPORTED or args.shuffle_expressions):
         raise ValueError(
@@ -118,8 +114,6 @@ def main(args: argparse.Namespace) -> None:
     records = measure_shared(answers, data, photos, progress=True)
     if records is None:  # process 0 has them all
         return
-    if args.presence_threshold is not None:
-        records = decide(records, args.presence_threshold)
     about = (args.model, args.split, args.protocol, args.shuffle_expressions, args.bins, data_name(args.data))
     numbers = report(records, *about)
     print(table(numbers))
@@ -142,8 +136,10 @@ def _answers(args: argparse.Namespace, data: ReferData) -> Answers:
     if name and not kind:
         if name not in BASELINES:
             raise ValueError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
+        if (args.mask_threshold, args.presence_threshold, args.regions) != (None, None, None):
+            raise ValueError(f"{args.model} gives masks, not probabilities: leave thresholds and regions out")
         return BASELINES[name](data)
     from cefnet.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model, own_device(args.device))
-    return ask(predictor, data, args.protocol, args.mask_threshold, args.one_region)
+    return ask(predictor, data, args.protocol, decision_of(args, predictor.decision))

@@ -8,12 +8,13 @@ import math
 import sys
 from collections.abc import Generator
 from contextlib import closing, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from cefnet.config import Decision
 from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
@@ -51,11 +52,14 @@ class Run:
         self.objective = Objective(recipe.losses, recipe.model, len(data.categories))
         photos = len({ref.image_id for ref in data.refs_of("train")})
         self.damage = Damage(folder if team.first else None, photos)
+        self.decision = Decision()
 
     def start(self, embeddings: Path | None, init: str | None, backbone: str | None = None) -> None:
         """Gives the new model its first weights: ImageNet, word vectors, or those of another model."""
         if init:
-            start_from(self.model, load(init, "cpu").model)
+            checkpoint = load(init, "cpu")
+            start_from(self.model, checkpoint.model)
+            self.decision = checkpoint.decision
         elif self.recipe.pretrained:
             load_imagenet(self.model, backbone)
             if self.recipe.model.normalisation == "batch":  # with l2, E and F are of unit length anyway
@@ -76,17 +80,19 @@ class Run:
         except (LookupError, TypeError, RuntimeError) as error:
             raise ValueError(f"{self.folder / CHECKPOINT} is of another model or version: {error}") from error
         self.damage.found.update(state.get("damaged", []))  # not in the first checkpoints
+        self.decision = Decision(**state.get("decision", {}))  # likewise
 
     def save(self, words: dict[str, int]) -> None:
         """Writes the checkpoint, and the result so far as a weights folder: the first process only."""
         if not self.team.first:
             return
-        save_checkpoint(self.folder, {**self.learner.state(), "damaged": sorted(self.damage.found)})
+        more = {"damaged": sorted(self.damage.found), "decision": asdict(self.decision)}
+        save_checkpoint(self.folder, {**self.learner.state(), **more})
         result = copy.deepcopy(self.model)
         if self.learner.average:
             result.load_state_dict(self.learner.average.state)
         card = f"Run of the recipe `{self.recipe.name}`, step {self.learner.steps} of {self.recipe.steps}.\n"
-        save(self.folder, result, self.folder / TOKENIZER, words, card)
+        save(self.folder, result, self.decision, self.folder / TOKENIZER, words, card)
         draw_curves(self.folder)
 
     def batches(self, stop: int, workers: int) -> Generator[Batch, None, None]:

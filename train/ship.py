@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cefnet.config import add_decision, decision_of
 from cefnet.predictor import Predictor
 from cefnet.weights import SHIPPED, TOKENIZER, load, save, ship
 from train.baselines import BASELINES
@@ -39,13 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="shipped name, such as cefnet-acm")
     parser.add_argument("--data", type=Path, required=True, help="data folder; its dev split is measured")
     parser.add_argument("--image-size", type=int, metavar="N", help="instead of the run's")
-    parser.add_argument("--mask-threshold", type=float, metavar="X", help="instead of the run's")
-    parser.add_argument(
-        "--one-region",
-        action=argparse.BooleanOptionalAction,
-        help="whether masks are their strongest region alone (default: as the run has it)",
-    )
-    parser.add_argument("--presence-threshold", type=float, metavar="X", help="instead of the run's")
+    add_decision(parser, "the run's")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="where NAME goes (default: weights)")
 
@@ -57,12 +52,11 @@ def main(args: argparse.Namespace) -> None:
         ValueError: no such run, or an impossible size or threshold.
     """
     checkpoint = load(args.run, args.device)
-    names = ("image_size", "mask_threshold", "one_region", "presence_threshold")
-    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    model = checkpoint.model
-    model.config = replace(checkpoint.config, **asked)
+    model, decision = checkpoint.model, decision_of(args, checkpoint.decision)
+    if args.image_size is not None:
+        model.config = replace(checkpoint.config, image_size=args.image_size)
     numbers = measure_all(
-        Predictor(model, checkpoint.tokenizer, next(model.parameters()).device),
+        Predictor(model, checkpoint.tokenizer, next(model.parameters()).device, decision=decision),
         ReferData.open(args.data),
         args.name,
     )
@@ -70,8 +64,8 @@ def main(args: argparse.Namespace) -> None:
     parameters = sum(p.numel() for p in model.parameters())
     start = (args.run / START).read_text().strip()
     folder = args.weights / args.name
-    card = model_card(args.name, model.config, parameters, recipe, start, numbers)
-    save(folder, model, args.run / TOKENIZER, checkpoint.words, card)
+    card = model_card(args.name, model.config, decision, parameters, recipe, start, numbers)
+    save(folder, model, decision, args.run / TOKENIZER, checkpoint.words, card)
     (folder / NUMBERS).write_text(json.dumps(numbers, indent=1) + "\n")
     ship(folder, args.name, args.weights)
     print(f"{folder}: overall IoU {numbers['model']['overall_iou']:.3f}")

@@ -139,7 +139,7 @@ def cost(runs: dict[str, Run], size: int, rounds: int) -> dict[str, dict[str, An
             "gflop_expression": work.expression / 1e9,
             "attention_mb": {side: value / MEGABYTE for side, value in memory.items()},
         }
-        predictors[row] = Predictor(folded(model), checkpoint.tokenizer, device)
+        predictors[row] = Predictor(folded(model), checkpoint.tokenizer, device, decision=checkpoint.decision)
     for row, ms in medians({row: ours(one, size)["next"] for row, one in predictors.items()}, rounds).items():
         told[row]["ms"] = ms
     return told

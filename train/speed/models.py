@@ -28,6 +28,8 @@ def network(name: str, device: torch.device) -> CEFNet:
 
 def predictor(name: str, device: torch.device) -> Predictor:
     """The same as people use it."""
+    if (SHIPPED / name).is_dir():
+        return Predictor.from_checkpoint(load(name, device))
     return Predictor(folded(network(name, device)), tokenizer(), device)
 
 

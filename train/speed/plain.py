@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cefnet.clicks import Hints
 from cefnet.coattention import VanillaCoAttention, maps, positions
+from cefnet.config import Decision
 from cefnet.fusion import Fusion
 from cefnet.layers import coordinates
 from cefnet.model import CEFNet, Output
@@ -88,4 +89,4 @@ def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor, size: i
     image = square.permute(2, 0, 1)[None].contiguous().float() / 255
     output: Output = model(model.encode_photo(image), ids.to(device), mask.to(device))
     probability = to_numpy(output.mask_logits[0][0, 0].sigmoid())
-    return enlarge(probability, *pixels.shape[:2]) >= model.config.mask_threshold
+    return enlarge(probability, *pixels.shape[:2]) >= Decision().mask_threshold  # the paper's
