@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cefnet.words import normalise
 from train.data import augment
 
 WORDS = "left right leftmost rightmost left-hand lefthand lft rt lefty upright bright the on at of behind in front dog"
@@ -120,3 +121,30 @@ def test_a_slip_changes_one_word_by_one_letter(seed: int) -> None:
 
 def test_short_words_are_not_misspelt() -> None:
     assert augment.misspell("red dog", np.random.default_rng(0)) == "red dog"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("gray center car", "grey centre car"),
+        ("dog on the left of a man", "dog on left of man"),
+        ("dog on left", "dog on the left"),
+        ("man's hat", "mans hat"),
+        ("the red dog", "which one is the red dog"),
+        ("red dog", "there is a red dog"),
+    ],
+)
+def test_the_same_is_said_as_others_type_it(before: str, after: str) -> None:
+    assert after in {augment.retyped(before, np.random.default_rng(seed)) for seed in range(100)}
+
+
+@given(st.sampled_from(["dog", "gray dog in front of man's car", "cat on the right", "7"]), st.integers(0, 200))
+def test_what_is_retyped_is_not_undone_by_the_normaliser(before: str, seed: int) -> None:
+    after = augment.retyped(before, np.random.default_rng(seed))
+    assert normalise(after) != normalise(before)
+    assert ("right" in before) == ("right" in after) and ("front" in before) == ("front" in after)
+
+
+def test_on_left_of_takes_no_article() -> None:
+    texts = {augment.retyped("dog on left of man", np.random.default_rng(seed)) for seed in range(100)}
+    assert not any("on the left of" in text for text in texts)

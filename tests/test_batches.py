@@ -21,8 +21,12 @@ from train.data.samples import BatchSpec, Companions, Sample, Sampler, clear_sub
 from train.data.vocabulary import means
 
 SIZE = 64
-PLAIN = BatchSpec(SIZE, photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, flip=0)
-WILD = BatchSpec(SIZE, photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0)
+PLAIN = BatchSpec(
+    SIZE, photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, retyped=0, flip=0
+)
+WILD = BatchSpec(
+    SIZE, photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0, retyped=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +167,9 @@ def test_words_stay_true_after_flips_and_crops(wild: Batches, step: int) -> None
 
 
 def test_colours_stay_true_after_flips_and_crops(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(SIZE, 6, 5, generated=0.3, absent=0, captions=0.3, flip=0.5, crop=1.0, colour=0, typos=0)
+    spec = BatchSpec(
+        SIZE, 6, 5, generated=0.3, absent=0, captions=0.3, flip=0.5, crop=1.0, colour=0, typos=0, retyped=0
+    )
     batches, seen = Batches(data, tokenizer, spec, seed=4), set()
     for step in range(15):
         batch = batches[step]
@@ -177,7 +183,7 @@ def test_colours_stay_true_after_flips_and_crops(data: ReferData, tokenizer: Tok
 
 
 def test_crops_keep_the_drawn_objects(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(SIZE, 6, 2, generated=0, absent=0, captions=0, crop=1.0, flip=0, typos=0)
+    spec = BatchSpec(SIZE, 6, 2, generated=0, absent=0, captions=0, crop=1.0, flip=0, typos=0, retyped=0)
     batches = Batches(data, tokenizer, spec, seed=7)
     larger = 0
     for step in range(10):
@@ -204,7 +210,7 @@ def test_crops_under_place_words_are_mild(data: ReferData, tokenizer: Tokenizer,
 
 
 def test_shares(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(SIZE, 8, 6, generated=0.3, categories=0.5, absent=0.2, captions=0, typos=0)
+    spec = BatchSpec(SIZE, 8, 6, generated=0.3, categories=0.5, absent=0.2, captions=0, typos=0, retyped=0)
     batches = Batches(data, tokenizer, spec, seed=0)
     kinds = [k for step in range(12) for k in batches[step].kinds]
     share = {k: kinds.count(k) / len(kinds) for k in set(kinds)}

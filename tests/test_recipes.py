@@ -50,7 +50,9 @@ def test_schedules_of_the_paper_and_of_the_authors_code(name: str) -> None:
     rates = [learning_rate(recipe, step) for step in (0, divided - 1, divided, 199_999)]
     assert rates == pytest.approx([first, first, first / 10, first / 10])
     spec = recipe.data
-    assert not any((spec.generated, spec.absent, spec.captions, spec.flip, spec.crop, spec.colour, spec.typos))
+    assert not any(
+        (spec.generated, spec.absent, spec.captions, spec.flip, spec.crop, spec.colour, spec.typos, spec.retyped)
+    )
     assert (recipe.ema, recipe.clip, recipe.frozen_stages, recipe.pretrained_rate) == (0.0, 0.0, 0, 1.0)
 
 

@@ -23,7 +23,7 @@ __all__ = ["RECIPES", "Recipe", "change", "find"]
 # As the paper: a step draws from all expressions alike, each with its photo; nothing generated, nothing augmented.
 PLAIN = BatchSpec(
     image_size=320, expressions=1, several_weight=1.0, generated=0.0, absent=0.0, captions=0.0, flip=0.0, crop=0.0,
-    colour=0.0, typos=0.0, by_expression=True,
+    colour=0.0, typos=0.0, retyped=0.0, by_expression=True,
 )  # fmt: skip
 SLOW = "On 2 cores of an AMD EPYC paper-unc-acm trains on one expression in 4 seconds: too slow."
 CPU_HOURS = "75 minutes on 2 cores of an AMD EPYC (9 expressions a second at 160 px, 5 at 224 px)"

@@ -137,3 +137,38 @@ def misspell(expression: str, rng: np.random.Generator) -> str:
     else:
         words[i] = word[:at] + (word[at + 1 :] if slip == 1 else word[at] + word[at:])
     return " ".join(words)
+
+
+_SPELLINGS = (
+    ("gray", "grey"), ("color", "colour"), ("colored", "coloured"), ("center", "centre"), ("donut", "doughnut"),
+    ("mustache", "moustache"), ("pajamas", "pyjamas"), ("tire", "tyre"), ("t-shirt", "tshirt"), ("tv", "television"),
+    ("airplane", "aeroplane"), ("bike", "bicycle"),
+)  # fmt: skip
+_OTHER_SPELLING = {a: b for pair in _SPELLINGS for a, b in (pair, pair[::-1])}
+_ARTICLE = re.compile(r"(?<=\S) (?:the|an?)(?= \S)")
+_BARE_SIDE = re.compile(r"\b(?:on|at|in) (?=(?:left|right|middle|center|centre|top|bottom|back|front)\b(?! of\b))")
+_SPOKEN = (
+    "which one is the {}", "i mean the {}", "it is the {}", "there is a {}", "this is the {}", "the {} thanks",
+    "only the {}", "just the {}",
+)  # fmt: skip
+
+
+def retyped(expression: str, rng: np.random.Generator) -> str:
+    """The same said as somebody else may type it, in a way that `cefnet.words.normalise` can't undo.
+
+    One of: the other spelling ("grey"), an article within it left out or put in, an apostrophe left out, or words of
+    speech around it ("which one is the ...").
+
+    Args:
+        expression: Stays true, and keeps its words of place.
+        rng: Source of chance.
+    """
+    bare = re.sub(r"^(?:the|an?) ", "", expression)
+    ways = (
+        " ".join(_OTHER_SPELLING.get(word, word) for word in expression.split()),
+        _ARTICLE.sub("", expression),
+        _BARE_SIDE.sub(lambda found: f"{found[0]}the ", expression),
+        expression.replace("'", ""),
+        str(rng.choice(_SPOKEN)).format(bare),
+    )
+    return str(rng.choice([way for way in ways if way != expression]))

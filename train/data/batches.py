@@ -124,6 +124,7 @@ class Batches(Dataset):
         picture = self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
         drawn, image = self._fill(picture, rng), picture.image
         drawn = [replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn]
+        drawn = [replace(s, text=augment.retyped(s.text, rng)) if rng.random() < spec.retyped else s for s in drawn]
         if rng.random() < spec.colour:
             image = augment.jitter_colours(image, rng)
         masks = [_union([picture.masks[a] for a in s.ann_ids], size) for s in drawn]

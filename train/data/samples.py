@@ -18,7 +18,7 @@ _SEVERAL = re.compile(
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What a batch holds. Shares are of all samples; flip, crop, colour are chances a photo, typos a sample."""
+    """What a batch holds. Shares are of all samples; flip, crop, colour are chances a photo; typos, retyped a sample."""
 
     image_size: int = 192  # photos are squashed to image_size x image_size
     photos: int = 6
@@ -33,6 +33,7 @@ class BatchSpec:
     smallest_crop: float = 0.55  # share of each side that a crop keeps at least
     colour: float = 0.5
     typos: float = 0.03
+    retyped: float = 0.03  # said as somebody else may type it
     clicked: float = 0.0  # samples with 0 to 3 clicks (train/clicks.py); needs a model with `clicks`
     clicked_without_words: float = 0.25  # share of the samples with clicks
     clicked_wrong_words: float = 0.25  # alike: with an expression of something else in the photo, or of nothing there
