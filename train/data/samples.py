@@ -18,7 +18,7 @@ _SEVERAL = re.compile(
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What a batch holds. Shares are of all samples; flip, crop, colour are chances a photo; typos, retyped a sample."""
+    """What a batch holds. Shares are of samples; flip, crop, colour are chances a photo, typos, retyped a sample."""
 
     image_size: int = 192  # photos are squashed to image_size x image_size
     photos: int = 6
