@@ -61,7 +61,6 @@ class Forward(nn.Module):
         given = batch.ids[chosen], batch.token_mask[chosen], batch.photo_index[chosen]
         with torch.no_grad(), answering(self.model):
             logits = self.model(photo, *given, clicks=batch.clicks[chosen]).mask_logits[0].float()
-        torch.clear_autocast_cache()  # it holds weights that were cast without a gradient
         size = (batch.masks.shape[-2], batch.masks.shape[-1])
         marked = F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
         marked = (marked >= self.objective.weights.mask_threshold).cpu().numpy()

@@ -18,7 +18,7 @@ from train.data.pictures import Picture, Pictures
 from train.data.reader import Damaged, ReferData
 from train.data.samples import BatchSpec, Sample, Sampler
 from train.data.things import Thing, thing
-from train.data.vocabulary import category_name, means
+from train.data.vocabulary import category_name, means, plural
 
 MOST_OBJECTS = 255  # of a photo
 ATTEMPTS = 10  # photos that are tried in the place of one that can't be used
@@ -147,9 +147,25 @@ class Batches(Dataset):
                 described = _generated(things, said, picture.image, rng)
                 sample = described or replace(sample, kind="category")
             if sample.kind == "category":
-                sample = _category(things, rng) or self.sampler.absent(picture.image_id, rng)
+                sample = self._category(things, picture, rng) or self.sampler.absent(picture.image_id, rng)
             filled.append(sample)
         return filled
+
+    def _category(self, things: Sequence[Thing], picture: Picture, rng: np.random.Generator) -> Sample | None:
+        """A category's name for all its masks, or, where all its things are known, every other time their plural.
+
+        Rare categories as often as frequent ones.
+        """
+        if not things:
+            return None
+        name = category_name(str(rng.choice(sorted({t.category for t in things}))), rng)
+        meant = tuple(t.ann_id for t in things if means(name, t.category))
+        of_name = [c for c, category in self.data.categories.items() if means(name, category)]
+        record, annotations = self.data.images[picture.image_id], self.data.annotations
+        known = all(record.complete(self.data.categories[c]) for c in of_name)
+        crowd = any(annotations[a].iscrowd and annotations[a].category_id in of_name for a in picture.masks)
+        text = plural(name, len(meant), rng) if len(meant) > 1 and known and not crowd and rng.random() < 0.5 else name
+        return Sample(text, meant, "category")
 
     def _annotated(self, small: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The category and the number of the object that each place belongs to, small objects on top of large ones."""
@@ -189,11 +205,3 @@ def _generated(
         if text and text not in texts:
             return Sample(text, (worthy[i].ann_id,), "generated")
     return None
-
-
-def _category(things: Sequence[Thing], rng: np.random.Generator) -> Sample | None:
-    """A category's name for all its masks; rare categories as often as frequent ones."""
-    if not things:
-        return None
-    name = category_name(str(rng.choice(sorted({t.category for t in things}))), rng)
-    return Sample(name, tuple(t.ann_id for t in things if means(name, t.category)), "category")

@@ -10,7 +10,20 @@ FARTHEST = 1e7  # pixels; beyond any photo
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """A photo as `instances.json` describes it; `squashed` ones are squares whatever their true aspect."""
+    """A photo as `instances.json` describes it.
+
+    Attributes:
+        image_id: Its number.
+        file_name: Relative to the folder of the photos.
+        width: In pixels.
+        height: Likewise.
+        split: Such as train.
+        squashed: Whether it was stored as a square whatever its true aspect.
+        license: Of the photo.
+        url: Where it comes from.
+        photo_set: The set of photos that it is from (`set`).
+        annotated: Of which categories every thing is annotated: "all", or names with commas between.
+    """
 
     image_id: int
     file_name: str
@@ -20,6 +33,12 @@ class ImageRecord:
     squashed: bool = False
     license: str = ""
     url: str = ""
+    photo_set: str = ""
+    annotated: str = ""
+
+    def complete(self, category: str) -> bool:
+        """Whether every thing of a category is annotated, so that what is not annotated is not there."""
+        return self.annotated == "all" or category in self.annotated.split(",")
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,8 @@ def image_record(i: dict) -> ImageRecord:
         squashed=bool(i.get("squashed", False)),
         license=str(i.get("license", "")),
         url=i.get("url", ""),
+        photo_set=str(i.get("set", "")),
+        annotated=str(i.get("annotated", "")),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from train.data.reader import ReferData
 from train.data.records import Ref
+from train.data.unanswerable import unanswerable
 from train.data.vocabulary import category_words
 
 _SEVERAL = re.compile(
@@ -27,6 +28,7 @@ class BatchSpec:
     generated: float = 0.2  # expressions made from annotations
     categories: float = 0.4  # share of the generated ones that are "category name -> all its masks"
     absent: float = 0.06  # expressions of something that isn't there
+    unanswerable: float = 0.0  # share of the absent ones that no photo answers (train/data/unanswerable.py)
     captions: float = 0.05  # captions of photos with one clear subject, where there are enough such photos
     flip: float = 0.5
     crop: float = 0.5
@@ -37,6 +39,7 @@ class BatchSpec:
     clicked: float = 0.0  # samples with 0 to 3 clicks (train/clicks.py); needs a model with `clicks`
     clicked_without_words: float = 0.25  # share of the samples with clicks
     clicked_wrong_words: float = 0.25  # alike: with an expression of something else in the photo, or of nothing there
+    set_shares: tuple[tuple[str, float], ...] = ()  # (set of photos, its share of all draws); the rest as it comes
     by_expression: bool = False  # all expressions of the split are equally likely, instead of all its photos
 
 
@@ -69,12 +72,37 @@ class Sampler:
         weights = np.where(several, spec.several_weight, 1.0)
         if spec.by_expression:
             weights *= [sum(len(r.sentences) for r in self.refs.get(i, ())) for i in self.ids]
-        self.weights = weights / weights.sum()
+        self.weights = self._shared(weights / weights.sum())
         self.subjects = clear_subjects(data, self.ids)
         share = float(self.weights[np.isin(self.ids, list(self.subjects))].sum())
         self.caption_chance = min(0.5, spec.captions / share) if share else 0.0
         self.companions = Companions(data)
         self.looks = self._looks()
+
+    def _shared(self, weights: np.ndarray) -> np.ndarray:
+        """Photos' weights, which sum to 1, changed so that each set of `set_shares` has its share.
+
+        Raises:
+            ValueError: no photo of such a set, or the shares leave nothing for the rest.
+        """
+        sets = np.array([self.data.images[int(i)].photo_set for i in self.ids])
+        shares = dict(self.spec.set_shares)
+        rest = ~np.isin(sets, list(shares))
+        if unknown := sorted(set(shares) - set(sets)):
+            raise ValueError(
+                f"set_shares names {', '.join(unknown)}; the photos are of: {', '.join(sorted(set(sets)))}"
+            )
+        if (
+            min(shares.values(), default=0) < 0
+            or not 0 <= (left := 1 - sum(shares.values()))
+            or (left and not rest.any())
+        ):
+            raise ValueError(f"set_shares is {self.spec.set_shares}: shares of 0 to 1 are needed, together at most 1")
+        weights = weights.copy()
+        for chosen, share in [(sets == name, share) for name, share in shares.items()] + [(rest, left)]:
+            if chosen.any():
+                weights[chosen] *= share / weights[chosen].sum()
+        return weights
 
     def _looks(self) -> dict[int, list[str]]:
         """Sentences, by category, that name the category and no place: true wherever such a thing is."""
@@ -129,18 +157,29 @@ class Sampler:
 
     def absent(self, image_id: int, rng: np.random.Generator) -> Sample:
         """Something that is not in a photo: a near miss, or what is rarely seen in such photos."""
+        said = " ".join(self.said_of(image_id)).lower()
+        if rng.random() < self.spec.unanswerable:
+            return Sample(unanswerable(rng, said), (), "absent")
         known = self.misses.get(image_id)
         if known and rng.random() < 0.7:
             return Sample(str(rng.choice(known)), (), "absent")
         here = {self.data.annotations[a].category_id for a in self.data.annotations_of[image_id]}
-        said = " ".join(self.said_of(image_id)).lower()
-        for category in rng.permutation(self.companions.strangers(here)):
+        for category in rng.permutation(self._missing(image_id, here)):
             name = self.data.categories[int(category)]
             if not any(w in said for w in category_words(name)):
                 looks = self.looks.get(int(category))
                 text = str(rng.choice(looks)) if looks and rng.random() < 0.5 else name
                 return Sample(text, (), "absent")
         return Sample("unicorn", (), "absent")  # every category is here
+
+    def _missing(self, image_id: int, here: Collection[int]) -> np.ndarray:
+        """Ids of categories that a photo can't hold: all others where everything is annotated, else a guess."""
+        record = self.data.images[image_id]
+        if record.annotated == "all":
+            return self.companions.ids[~np.isin(self.companions.ids, list(here))]
+        strangers = self.companions.strangers(here)
+        known = [c for c, name in self.data.categories.items() if c not in here and record.complete(name)]
+        return np.union1d(strangers, known).astype(int)
 
     def said_of(self, image_id: int) -> list[str]:
         """All that is said of a photo."""

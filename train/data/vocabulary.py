@@ -100,6 +100,14 @@ RESTS_ON: dict[str, frozenset[str]] = {  # support -> what can be seen to be "on
 SEATS = frozenset(("chair", "couch", "bed", "bench", "toilet"))  # a mask doesn't tell sitting on from standing by
 
 
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+PLURALS = {
+    **{"person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "knife": "knives"},
+    **{"snowman": "snowmen", "loaf": "loaves", "leaf": "leaves", "foot": "feet", "tooth": "teeth", "goose": "geese"},
+    **{one: one for one in ("sheep", "skis", "scissors", "broccoli", "cattle", "aircraft", "luggage", "fish", "deer")},
+}
+
+
 def category_name(category: str, rng: np.random.Generator, synonyms: Synonyms = SYNONYMS) -> str:
     """The category's name or, every third time, another word for it."""
     others = synonyms.get(category, ())
@@ -109,6 +117,28 @@ def category_name(category: str, rng: np.random.Generator, synonyms: Synonyms = 
 def means(name: str, category: str, synonyms: Synonyms = SYNONYMS) -> bool:
     """Whether things of the category go by that name; some names, like "bag", fit several categories."""
     return name == category or name in synonyms.get(category, ())
+
+
+def plural(name: str, count: int, rng: np.random.Generator) -> str:
+    """An expression of all things of a name: "dogs", "the two dogs", "all dogs"."""
+    number = NUMBERS.get(count)
+    ways = ["{}", "the {}", "all {}", "all the {}", *(["the " + number + " {}", number + " {}"] if number else [])]
+    ways += ["both {}"] * (count == 2)
+    return str(rng.choice(ways)).format(plural_of(name))
+
+
+def plural_of(name: str) -> str:
+    """The plural of a name: "wine glass" -> "wine glasses"."""
+    start, _, last = name.rpartition(" ")
+    if last in PLURALS:
+        last = PLURALS[last]
+    elif last.endswith(("s", "x", "ch", "sh")):
+        last += "es"
+    elif last.endswith("y") and last[-2:-1] not in "aeiou":
+        last = last[:-1] + "ies"
+    else:
+        last += "s"
+    return f"{start} {last}".strip()
 
 
 def category_words(category: str) -> frozenset[str]:
