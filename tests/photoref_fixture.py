@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,12 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 50, 210), 
 WIDTH, HEIGHT = 96, 72
 
 
-def make_photoref(folder: Path, photos: int = 12, seed: int = 0, layout: str = "tar") -> Path:
+HELD_OUT = {4: "study", 5: "dev"}  # of six photos in turn; the others are `train`
+
+
+def make_photoref(
+    folder: Path, photos: int = 12, seed: int = 0, layout: str = "tar", held_out: Mapping[int, str] = HELD_OUT
+) -> Path:
     """Writes a data folder and returns it.
 
     Two thirds of the photos are `train`, then `study` and `dev` in turn. Photo 0, 3, 6, ... has one large object
@@ -26,6 +32,7 @@ def make_photoref(folder: Path, photos: int = 12, seed: int = 0, layout: str = "
         photos: how many.
         seed: the same seed draws the same photos.
         layout: "tar" for photos-00.tar and photos-01.tar, "folder" for photos/.
+        held_out: The split of the n-th of six photos, where it is not `train`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +44,7 @@ def make_photoref(folder: Path, photos: int = 12, seed: int = 0, layout: str = "
     absent: list[dict] = []
     files: dict[str, bytes] = {}
     for i in range(photos):
-        image_id, split = 10 + i, {4: "study", 5: "dev"}.get(i % 6, "train")
+        image_id, split = 10 + i, held_out.get(i % 6, "train")
         record = {
             "id": image_id,
             "file_name": f"photo_{i:03d}.webp",
