@@ -34,8 +34,9 @@ load: $(VENV)/runtime-installed
 audit: $(VENV)/audit/installed
 	$(BIN)/python tools/audit.py --pip-audit $(VENV)/audit/bin/pip-audit $(ARGS)
 
-# After a change of requirements.txt.
+# After a change of the packages in pyproject.toml.
 lock: $(VENV)/audit/installed
+	$(BIN)/python tools/pins.py > requirements.txt
 	{ head -2 requirements.lock; $(VENV)/audit/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-header \
 		--python-version 3.12 --python-platform x86_64-manylinux_2_28 requirements.txt; } > $(VENV)/audit/lock
 	mv $(VENV)/audit/lock requirements.lock
@@ -45,12 +46,13 @@ $(VENV)/audit/installed: | $(BIN)/python
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit==2.10.1 uv==0.13.9
 	touch $@
 
-$(VENV)/runtime-installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+# -c: the tested versions of what pyproject.toml gives a lower bound; -e: the code that runs is this folder's.
+$(VENV)/runtime-installed: pyproject.toml requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c requirements.txt -e ".[app]"
 	touch $@
 
-$(VENV)/dev-installed: requirements.txt requirements-mcp.txt requirements-dev.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+$(VENV)/dev-installed: pyproject.toml requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c requirements.txt -e ".[dev]"
 	touch $@ $(VENV)/runtime-installed
 
 $(BIN)/python:

@@ -189,7 +189,7 @@ API_BOTH = "regions and one_region, its older name, are both given: leave one_re
 API_LIMITS = " from {least:g} to {most:g}"
 API_LEAST = " of 0 or more"
 MCP_VALUE = "CEFNET_MCP is '{value}'; set it to 1 (MCP server on) or 0 (off)."
-MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip install -r requirements-mcp.txt"
+MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip install '.[mcp]'"
 
 # spelling
 HARDLY_KNOWN = "The networks hardly know {words}."

@@ -1,10 +1,11 @@
-"""`python -m cefnet`: masks from the command line."""
+"""`cefnet`, or `python -m cefnet`: masks from the command line, and the commands of the app and of training by name."""
 
 import argparse
 import json
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module, util
 from pathlib import Path
 
 from cefnet import hub, render
@@ -14,9 +15,18 @@ from cefnet.predictor import Predictor
 from cefnet.result import Result
 from cefnet.weights import load
 
+HERE = Path(__file__).resolve().parent
+# Commands of the packages that build on this one: module, words before the user's, help. Only a chosen one is imported.
+WINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "app": ("app.__main__", (), "serve the page, as python -m app"),
+    "prepare": ("train.__main__", ("prepare",), "bring photos and masks into our layout, as python -m train prepare"),
+    "train": ("train.__main__", ("run",), "train or fine-tune a model, as python -m train run"),
+    "evaluate": ("train.__main__", ("evaluate",), "measure a model, as python -m train evaluate"),
+}
+
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cefnet", description="Finds what you name in a photo.")
+    parser = argparse.ArgumentParser(prog=_program(), description="Finds what you name in a photo.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     segment = commands.add_parser("segment", help="write masks of what expressions name in a photo")
@@ -39,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     push.add_argument("--model", default="cefnet-acm", help="shipped name or folder (default cefnet-acm)")
     push.add_argument("--dry-run", action="store_true", help="say what would go up, and touch no network")
     push.add_argument("--private", action="store_true", help="where the repository is new, make it private")
+
+    for name, (_, _, about) in WINGS.items():
+        commands.add_parser(name, help=about)
     return parser
 
 
@@ -93,13 +106,42 @@ def push(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 after an error that the user can mend (printed in one line)."""
-    args = build_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in WINGS:
+        return _wing(words[0], words[1:])
+    args = build_parser().parse_args(words)
     try:
         {"segment": segment, "info": info, "push": push}[args.command](args)
     except (ValueError, OSError) as error:
-        print(f"python -m cefnet {args.command}: {error}", file=sys.stderr)
+        print(f"{_program()} {args.command}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _wing(command: str, words: Sequence[str]) -> int:
+    """Hands a command on to the package that has it.
+
+    A folder with a train.py or an app/ of its own hides ours from `python -m`, which looks there first.
+    """
+    module, first, _ = WINGS[command]
+    package = module.partition(".")[0]
+    found = util.find_spec(package)
+    if found is None or found.origin is None or Path(found.origin).resolve() != HERE.parent / package / "__init__.py":
+        other = found.origin if found else None
+        print(f"{_program()} {command}: {other or 'something else'} stands in place of our package {package!r}; "
+              f"type `cefnet {command}`, or go to another folder", file=sys.stderr)  # fmt: skip
+        return 2
+    try:
+        status: int = import_module(module).main([*first, *words])
+        return status
+    except ModuleNotFoundError as error:
+        extra = "app" if package == "app" else "train"
+        print(f"{_program()} {command}: {error}; pip install '.[{extra}]' in a checkout has it", file=sys.stderr)
+        return 2
+
+
+def _program() -> str:
+    return "cefnet" if Path(sys.argv[0]).stem == "cefnet" else "python -m cefnet"
 
 
 def _folder_name(number: int, expression: str) -> str:

@@ -28,7 +28,8 @@ from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+HERE = Path(__file__).resolve().parent
+SHIPPED = HERE / "shipped" if (HERE / "shipped").is_dir() else HERE.parent / "weights"  # installed, or a checkout
 FILES = tuple(MOST)  # what a model needs; a card is for people
 MANIFEST = "manifest.json"  # SHA-256 of every shipped file
 

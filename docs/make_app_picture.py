@@ -1,4 +1,4 @@
-"""Writes docs/app.webp: the app with the shipped weights, as a visitor finds it. Needs Chromium and requirements-dev.
+"""Writes docs/app.webp: the app with the shipped weights, as a visitor finds it. Needs Chromium and `.[dev]`.
 
 python docs/make_app_picture.py
 """

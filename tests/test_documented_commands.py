@@ -49,6 +49,7 @@ SHORT = {
 }  # fmt: skip
 ELSEWHERE = {"train benchmark": "test_benchmark.py", "cefnet push": "test_hub.py"}
 
+SHORT |= {f"train run paper-{name}-acm": [*RUN, "--set", "model.width=16"] for name in ("unc", "gref", "joint")}
 BACKBONE = ["--backbone", "timm/resnet101.tv_in1k"]
 
 # Runs that a page measures and another page trains.
@@ -108,7 +109,7 @@ def reader(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_reader_can_type_the_commands_of_a_page(page: Path, reader: Path) -> None:
     for recipe in BEFORE.get(page.name, ()):
-        assert train.__main__.main(["run", recipe, "--data", "data/unc", *RUN, *BACKBONE]) == 0
+        assert train.__main__.main(["run", recipe, "--data", "data/unc", *SHORT[f"train run {recipe}"], *BACKBONE]) == 0
     for command in commands(page):
         if starts(command, ELSEWHERE):
             continue

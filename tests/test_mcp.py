@@ -30,7 +30,7 @@ def test_a_missing_package_of_the_mcp_server_is_said(monkeypatch: pytest.MonkeyP
     if installed:
         assert api.mcp_server() is True
         return
-    with pytest.raises(ValueError, match="requirements-mcp.txt"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[mcp\]'"):
         api.mcp_server()
 
 
@@ -38,7 +38,7 @@ def test_the_tools_are_the_three_endpoints(
     app_service: Service, wide_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if importlib.util.find_spec("mcp") is None:
-        reason = "needs requirements-mcp.txt"
+        reason = "needs the extra mcp of pyproject.toml"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
