@@ -62,8 +62,8 @@ class Forward(nn.Module):
         with torch.no_grad(), answering(self.model):
             logits = self.model(photo, *given, clicks=batch.clicks[chosen]).mask_logits[0].float()
         size = (batch.masks.shape[-2], batch.masks.shape[-1])
-        marked = F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
-        marked = (marked >= self.objective.weights.mask_threshold).cpu().numpy()
+        probability = F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
+        marked = (probability >= self.objective.weights.mask_threshold).cpu().numpy()
         wanted = batch.masks[chosen].bool().cpu().numpy()
         clicks = batch.clicks.clone()
         for n, answer, truth in zip(rows, marked, wanted, strict=True):
