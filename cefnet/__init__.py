@@ -4,6 +4,6 @@ from cefnet.config import PRESETS, Decision, ModelConfig
 from cefnet.model import CEFNet
 from cefnet.photos import read_photo
 from cefnet.predictor import Photo, Predictor
-from cefnet.result import Result
+from cefnet.result import Click, Result
 
-__all__ = ["PRESETS", "CEFNet", "Decision", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]
+__all__ = ["PRESETS", "CEFNet", "Click", "Decision", "ModelConfig", "Photo", "Predictor", "Result", "read_photo"]

@@ -12,7 +12,7 @@ from cefnet import hub, render
 from cefnet.config import add_decision, decision_of, write_config
 from cefnet.photos import read_photo
 from cefnet.predictor import Predictor
-from cefnet.result import Result
+from cefnet.result import Click, Result
 from cefnet.weights import load
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +32,10 @@ def build_parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="write masks of what expressions name in a photo")
     segment.add_argument("photo", metavar="PHOTO", help="picture file")
     segment.add_argument("expressions", metavar="EXPRESSION", nargs="+", help="such as 'dog on the left'")
+    segment.add_argument(
+        "--click", action="append", default=[], type=_click, metavar="Y,X[,not]",
+        help="a place in pixels where the thing is, or is not; again for more; the EXPRESSION may then be ''",
+    )  # fmt: skip
     segment.add_argument("--model", default="cefnet-acm", help="shipped name, folder or Hub id (default cefnet-acm)")
     segment.add_argument("--revision", help="branch, tag or commit of a Hub model")
     segment.add_argument(
@@ -57,10 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def segment(args: argparse.Namespace) -> None:
     """Writes mask.png, boundary.png, overlay.png and result.json for each expression."""
+    if args.click and len(args.expressions) > 1:
+        raise ValueError(f"--click goes with one expression; {len(args.expressions)} were given")
     photo = read_photo(args.photo)
     predictor = Predictor.from_pretrained(args.model, args.device, args.revision)
     decision = decision_of(args, predictor.decision)
-    results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False)
+    clicks = [args.click] * len(args.expressions)
+    results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False, clicks=clicks)
     for number, result in enumerate(results, start=1):
         result = result.decided(decision)
         folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
@@ -142,6 +149,13 @@ def _wing(command: str, words: Sequence[str]) -> int:
 
 def _program() -> str:
     return "cefnet" if Path(sys.argv[0]).stem == "cefnet" else "python -m cefnet"
+
+
+def _click(text: str) -> Click:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)(,not)?", text.replace(" ", ""))
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not Y,X or Y,X,not in pixels, such as 120,200")
+    return Click(float(match[1]), float(match[2]), here=not match[3])
 
 
 def _folder_name(number: int, expression: str) -> str:

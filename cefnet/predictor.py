@@ -13,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cefnet.clicks import clicks_tensor
 from cefnet.config import Decision, ModelConfig, check_decision
 from cefnet.fold import folded
 from cefnet.model import CEFNet, Output, PhotoFeatures
 from cefnet.photos import Source, read_photo, squash
 from cefnet.precision import pick_precision
-from cefnet.result import Result, enlarge, to_numpy
-from cefnet.text import Tokenizer, Tokens, pad
+from cefnet.result import Click, Result, enlarge, to_numpy
+from cefnet.text import NOTHING_SAID, Tokenizer, Tokens, pad
 from cefnet.weights import Checkpoint, load, pick_device
 
-__all__ = ["Photo", "Predictor", "Result"]
+__all__ = ["Click", "Photo", "Predictor", "Result"]
 
+MOST_CLICKS = 100  # of an expression
 DEFAULT = Decision()
 
 
@@ -121,48 +123,95 @@ class Predictor:
         self._wait()
         return Photo(features, pixels.shape[0], pixels.shape[1], side, time.perf_counter() - start)
 
-    def segment(self, photo: Photo, expression: str, explain: bool = True) -> Result:
-        """Finds what one expression names; arguments and errors as `segment_many`."""
-        return self.segment_many(photo, [expression], explain)[0]
+    def segment(self, photo: Photo, expression: str, clicks: Sequence[Click] = (), explain: bool = True) -> Result:
+        """Finds what one expression names; arguments and errors as `segment_many`.
+
+        >>> predictor.segment(photo, "", [Click(120, 200), Click(40, 30, here=False)])
+        """
+        return self.segment_many(photo, [expression], explain, [clicks])[0]
 
     @torch.inference_mode()
-    def segment_many(self, photo: Photo, expressions: Sequence[str], explain: bool = True) -> list[Result]:
+    def segment_many(
+        self,
+        photo: Photo,
+        expressions: Sequence[str],
+        explain: bool = True,
+        clicks: Sequence[Sequence[Click]] | None = None,
+    ) -> list[Result]:
         """Finds what several expressions name in one photo, in one batch.
 
         Args:
             photo: From `encode` of this predictor.
-            expressions: Each of at most `config.max_tokens` word pieces.
+            expressions: Each of at most `config.max_tokens` word pieces. Empty where a click "here" says it all.
             explain: Keep what `word_attention` and `co_attention` need (a few per cent of the time).
+            clicks: For each expression where somebody pointed, at most 100 places of the photo; None: nowhere.
 
         Raises:
-            ValueError: If an expression is empty, unreadable or too long, or there is none.
+            ValueError: If an expression is empty, unreadable or too long, or there is none; if a click is outside the
+                photo, or the model takes no clicks (config `clicks`).
         """
         if isinstance(expressions, str):
             raise ValueError("segment_many takes a list of expressions; for one use segment.")
         if not expressions:
             raise ValueError("No expressions were given; pass at least one.")
         start = time.perf_counter()
-        tokens = [self.tokenizer.encode(one, self.config.max_tokens) for one in expressions]
+        pointed = [tuple(some) for some in clicks] if clicks is not None else [()] * len(expressions)
+        rows = self._check_clicks(photo, pointed, len(expressions))
+        tokens = [self._read(*question) for question in zip(expressions, pointed, strict=True)]
         ids, mask = pad(tokens)
         with self._lower():
-            output = self.model(photo.features, ids.to(self.device), mask.to(self.device), explain=explain)
+            questions = ids.to(self.device), mask.to(self.device)
+            output = self.model(photo.features, *questions, explain=explain, clicks=rows)
         results = [
             self._result(photo, expression, one, output, n)
             for n, (expression, one) in enumerate(zip(expressions, tokens, strict=True))
         ]
         timings = {"encode": photo.seconds, "segment": time.perf_counter() - start}
-        return [replace(result, timings=timings) for result in results]
+        here = [tuple((c.y / photo.height, c.x / photo.width) for c in some if c.here) for some in pointed]
+        return [
+            replace(result, clicks=some, _here=places, timings=timings)
+            for result, some, places in zip(results, pointed, here, strict=True)
+        ]
+
+    def _read(self, expression: str, clicks: Sequence[Click]) -> Tokens:
+        """An expression's pieces; those of nothing said where it is empty and a click says what is meant."""
+        if not expression.strip() and any(click.here for click in clicks):
+            return NOTHING_SAID
+        return self.tokenizer.encode(expression, self.config.max_tokens)
+
+    def _check_clicks(self, photo: Photo, clicks: Sequence[Sequence[Click]], expressions: int) -> torch.Tensor | None:
+        """The clicks as the model takes them, or None where there are none; errors as `segment_many`."""
+        if len(clicks) != expressions:
+            raise ValueError(
+                f"{expressions} expressions and {len(clicks)} lists of clicks; give one list an expression."
+            )
+        if not any(clicks):
+            return None
+        if not self.config.clicks:
+            raise ValueError("This model takes no clicks (its config has clicks: false); use one that does.")
+        for click in (click for some in clicks for click in some):
+            if not isinstance(click, Click):
+                raise ValueError(f"A click is {click!r}; it must be a cefnet.Click(y, x, here).")
+            if not (0 <= click.y < photo.height and 0 <= click.x < photo.width):
+                raise ValueError(
+                    f"The click at y={click.y}, x={click.x} is outside the photo, which is {photo.height} high and"
+                    f" {photo.width} wide."
+                )
+        slots = max(map(len, clicks))
+        if slots > MOST_CLICKS:
+            raise ValueError(f"There are {slots} clicks; the limit is {MOST_CLICKS}.")
+        rows = [clicks_tensor(some, photo.height, photo.width, slots) for some in clicks]
+        return torch.stack(rows).to(self.device)
 
     def _result(self, photo: Photo, expression: str, tokens: Tokens, output: Output, n: int) -> Result:
         levels = tuple(to_numpy(logits[n, 0].float().sigmoid()) for logits in output.mask_logits)
-        if output.presence_logit is not None:
-            score = float(output.presence_logit[n].float().sigmoid())
-        else:
+        presence = _chance(output.presence_logit, n)
+        if presence is None:
             probability = enlarge(levels[0], photo.height, photo.width)
             chosen = probability[probability >= self.decision.mask_threshold]
-            score = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
+            presence = float(chosen.mean(dtype=np.float64)) if chosen.size else 0.0
+        right = _chance(output.right_logit, n)
         boundary = to_numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
-        several = None if output.several_logit is None else float(output.several_logit[n].float().sigmoid())
         length = len(tokens.ids)
         words = {stage: to_numpy(alpha[n, :length].float()) for stage, alpha in output.word_attention.items()}
         places = {  # on the CPU, and without the batch's other expressions
@@ -171,9 +220,10 @@ class Predictor:
         }
         return Result(
             expression=expression,
-            score=score,
+            score=presence if right is None else right,
+            presence=presence,
             decision=self.decision,
-            several=several,
+            several=_chance(output.several_logit, n),
             timings={},
             height=photo.height,
             width=photo.width,
@@ -190,3 +240,7 @@ class Predictor:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # CUDA returns before it is done; timings are to be true
+
+
+def _chance(logits: torch.Tensor | None, n: int) -> float | None:
+    return None if logits is None else float(logits[n].float().sigmoid())

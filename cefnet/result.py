@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -53,10 +54,13 @@ class Result:
 
     Attributes:
         expression: As typed.
-        score: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
+        score: 0..1, the probability that the mask is right (an IoU of 0.5 or more; of what is absent no mask is right):
+            the model's own output where it has one (config `right`), else `presence`.
+        presence: 0..1, is it there at all: the model's own output where it has one (config `presence`), else the
             mean probability over the mask at the predictor's mask threshold (0 if that is empty).
         decision: Its mask threshold and regions make `mask`, its presence threshold makes `present`.
         several: 0..1, the model's own "several things are meant"; None if it does not say.
+        clicks: Where somebody pointed, in pixels of the photo as given.
         timings: Seconds: "encode" (the photo, once for all its expressions) and "segment" (the whole batch).
         height: Of all maps, in pixels.
         width: Likewise.
@@ -65,12 +69,15 @@ class Result:
 
     expression: str
     score: float
+    presence: float
     decision: Decision
     several: float | None = None
+    clicks: tuple[Click, ...] = ()
     timings: dict[str, float]
     height: int
     width: int
     levels: tuple[Map, ...]
+    _here: tuple[tuple[float, float], ...] = field(default=(), repr=False)  # y, x of clicks, shares of the sides
     _boundary: Map | None = field(repr=False)
     _tokens: Tokens = field(repr=False)
     _word_attention: dict[int, Map] = field(repr=False)  # stage -> T x h x w
@@ -86,20 +93,28 @@ class Result:
 
     @property
     def reached(self) -> NDArray[np.bool_]:
-        """H x W bool: every place whose probability reaches the mask threshold."""
-        return self.probability >= self.decision.mask_threshold
+        """H x W bool: every place whose probability reaches the mask threshold.
+
+        Where none of the places clicked "here" does, the threshold is what the best of them has: a click is answered.
+        """
+        probability = self.probability
+        best = max((float(probability[place]) for place in self._clicked), default=1.0)
+        return probability >= min(self.decision.mask_threshold, best)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """H x W bool: `reached`, or its strongest region. Not emptied by absence: look at `present` too."""
-        probability = self.probability
-        reached = probability >= self.decision.mask_threshold
-        return strongest(reached, probability) if self.decision.keeps_one(self.several) else reached
+        """H x W bool: `reached`, or of its regions those clicked "here", or the strongest one.
+
+        Not emptied by absence: look at `present` too.
+        """
+        if not self.decision.keeps_one(self.several):
+            return self.reached
+        return strongest(self.reached, self.probability, self._clicked)
 
     @property
     def present(self) -> bool:
-        """Whether `score` reaches the presence threshold."""
-        return self.score >= self.decision.presence_threshold
+        """Whether `presence` reaches the presence threshold, or somebody clicked "here"."""
+        return self.presence >= self.decision.presence_threshold or bool(self._here)
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -131,12 +146,14 @@ class Result:
 
         Returns:
             A word as typed and its map (H x W float32 in 0..1), in order; a word's sub-word pieces are added
-            up, so that at every place the words sum to 1.
+            up, so that at every place the words sum to 1. Nothing of an empty expression.
 
         Raises:
             ValueError: If there is no such stage, or the model has no word attention (`attention="none"`).
         """
         pieces = _stage(self._word_attention, stage, "word attention")
+        if not self._tokens.words:  # clicks alone were given
+            return []
         maps = np.zeros((len(self._tokens.words), *pieces.shape[1:]), np.float32)
         np.add.at(maps, np.array(self._tokens.word_of), pieces)
         return [(word, self._at_photo_size(one)) for word, one in zip(self._tokens.words, maps, strict=True)]
@@ -189,15 +206,19 @@ class Result:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
         Returns:
-            expression, score, present, mask_threshold, presence_threshold, regions, box (x_min, y_min, x_max, y_max or
-            None), area (fraction of the photo), mask (COCO RLE: size [H, W] and counts), timings.
+            expression, clicks (y, x and here of each), score, presence, several, present, mask_threshold,
+            presence_threshold, regions, box (x_min, y_min, x_max, y_max or None), area (fraction of the photo), mask
+            (COCO RLE: size [H, W] and counts), timings.
         """
         mask = self.found
         box = _box(mask)
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         return {
             "expression": self.expression,
+            "clicks": [[click.y, click.x, click.here] for click in self.clicks],
             "score": self.score,
+            "presence": self.presence,
+            "several": self.several,
             "present": self.present,
             **asdict(self.decision),
             "box": list(box) if box else None,
@@ -205,6 +226,11 @@ class Result:
             "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},
             "timings": self.timings,
         }
+
+    @property
+    def _clicked(self) -> list[tuple[int, int]]:
+        """Row and column of the clicks "here" in the maps, which may have another size than the photo."""
+        return [(int(y * self.height), int(x * self.width)) for y, x in self._here]
 
     def _at_photo_size(self, grid: Map) -> Map:
         return enlarge(grid, self.height, self.width)
@@ -242,10 +268,17 @@ def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[int
     return np.where(mask, labels[pad:-pad, pad:-pad], 0), [_corners(one, pad) for one in stats[1:]]
 
 
-def strongest(mask: NDArray[np.bool_], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The region of a mask that holds most of its probability; both H x W.
+def strongest(
+    mask: NDArray[np.bool_], probability: NDArray[np.float32], places: Sequence[tuple[int, int]] = ()
+) -> NDArray[np.bool_]:
+    """The regions of a mask at some places or, where none lies in it, the one that holds most of its probability.
 
-    Which one that is can be seen on a small copy, in a third of the time for a photo of a megapixel.
+    Which ones those are can be seen on a small copy, in a third of the time for a photo of a megapixel.
+
+    Args:
+        mask: H x W.
+        probability: H x W.
+        places: y and x in pixels.
     """
     height, width = mask.shape
     scale = min(1.0, LOOKED_AT / max(mask.shape))
@@ -254,8 +287,11 @@ def strongest(mask: NDArray[np.bool_], probability: NDArray[np.float32]) -> NDAr
     labels, boxes = labelled(touched)
     if len(boxes) < 2:
         return mask
-    held = cv2.resize(np.where(mask, probability, 0), size, interpolation=cv2.INTER_AREA)
-    chosen = labels == np.bincount(labels.ravel(), weights=held.ravel(), minlength=2)[1:].argmax() + 1
+    wanted = {int(labels[min(int(y * scale), size[1] - 1), min(int(x * scale), size[0] - 1)]) for y, x in places} - {0}
+    if not wanted:
+        held = cv2.resize(np.where(mask, probability, 0), size, interpolation=cv2.INTER_AREA)
+        wanted = {int(np.bincount(labels.ravel(), weights=held.ravel(), minlength=2)[1:].argmax()) + 1}
+    chosen = np.isin(labels, list(wanted))
     return mask & cv2.resize(chosen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 

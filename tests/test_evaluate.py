@@ -34,7 +34,7 @@ def said(level: np.ndarray, photo: np.ndarray, score: float = 0.9, decision: Dec
     """An answer whose finest level is `level`."""
     height, width = photo.shape[:2]
     return Result(
-        expression="dog", score=score, decision=decision, timings={}, height=height, width=width,
+        expression="dog", score=score, presence=score, decision=decision, timings={}, height=height, width=width,
         levels=(level.astype(np.float32),), _boundary=None, _tokens=Tokens((1,), ("dog",), (0,)), _word_attention={},
         _co_attention={},
     )  # fmt: skip

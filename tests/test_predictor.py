@@ -178,7 +178,7 @@ class Fixed(torch.nn.Module):
     def encode_photo(self, images: torch.Tensor) -> None:
         return None
 
-    def forward(self, features: None, ids: torch.Tensor, mask: torch.Tensor, explain: bool) -> Output:
+    def forward(self, features: None, ids: torch.Tensor, mask: torch.Tensor, explain: bool, clicks: None) -> Output:
         logits = torch.tensor([[0.9, 0.2], [0.6, 0.5]]).logit().expand(len(ids), 1, 2, 2)
         presence = None if self.presence_logit is None else torch.full((len(ids),), self.presence_logit)
         return Output((logits,) * 4, (logits,), (), presence, logits)

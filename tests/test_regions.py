@@ -19,8 +19,8 @@ def result(places: dict[Box, float], score: float = 1.0, side: int = 100, rest: 
     for (x_min, y_min, x_max, y_max), value in places.items():
         grid[y_min:y_max, x_min:x_max] = value
     return Result(
-        expression="dog", score=score, decision=Decision(), timings={}, height=side, width=side, levels=(grid,),
-        _boundary=None, _tokens=Tokens((1,), ("dog",), (0,)), _word_attention={}, _co_attention={},
+        expression="dog", score=score, presence=score, decision=Decision(), timings={}, height=side, width=side,
+        levels=(grid,), _boundary=None, _tokens=Tokens((1,), ("dog",), (0,)), _word_attention={}, _co_attention={},
     )  # fmt: skip
 
 
