@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
+from cefnet.arguments import check_pointer
 from cefnet.config import ModelConfig
 
 MODEL, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -22,14 +23,16 @@ def read(folder: Path, file: str) -> bytes:
     """A file's content.
 
     Raises:
-        ValueError: If there is no such file, or it is larger than `MOST` says.
+        ValueError: If there is no such file, it is larger than `MOST` says, or Git LFS has left a pointer in its place.
     """
     path = folder / file
     if not path.is_file():
         raise ValueError(f"{folder} has no {file}; a weights folder holds {', '.join(MOST)}.")
     if path.stat().st_size > MOST[file]:
         raise ValueError(f"{path} is larger than {MOST[file]:,} bytes; that is no {file} of a model here.")
-    return path.read_bytes()
+    content = path.read_bytes()
+    check_pointer(content, str(path))
+    return content
 
 
 def parse_words(content: bytes) -> dict[str, int]:

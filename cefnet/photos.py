@@ -1,9 +1,9 @@
 """Any picture file or array -> an upright RGB array, or an error in plain words, in bounded time and memory."""
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from cefnet.arguments import LONGEST_PATH, is_data_url, shortened
 from cefnet.picture_files import MAX_BYTES, MAX_PIXELS, check_size, contents, damaged, identify, megapixels
 
 BAND = 2**20  # pixels converted at a time
@@ -27,7 +28,8 @@ STORED: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # EXIF 
 BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo themselves
 TIFF_WIDTH, TIFF_HEIGHT, ORIENTATION = 0x100, 0x101, 0x112  # tags of TIFF and EXIF
 
-Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic]
+File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Source = File | Image.Image | NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int
     """Reads a photo as people see it: upright by its EXIF tag, in sRGB by its profile, transparency on white.
 
     Args:
-        source: Path, bytes or binary file of one of `picture_files.FORMATS` (the first frame of an animation) of
-            at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP, `MAX_AVIF` for AVIF); a Pillow image; or an
-            array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
+        source: Path, bytes, binary file or `data:` URL (base64) of one of `picture_files.FORMATS` (of an animation the
+            first frame) of at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP, `MAX_AVIF` for AVIF); a Pillow
+            image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
         name: What errors call it; its path, where it has one, if None.
         labelled: Width and height of the upright photo that its labels are for; one of another size is refused, and
             as far as the file's head tells, before it is decoded.
@@ -75,7 +77,7 @@ def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int
 
     Raises:
         ValueError: If it is missing, no photo, damaged, empty, too large, not as `labelled`, or an array of another
-            kind.
+            kind; where it is nothing of these, says what it is and how to make a photo of it.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, name or "The photo array")
@@ -85,7 +87,7 @@ def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int
         return _from_image(image, name, labelled)
 
 
-def layout(source: str | Path | bytes | BinaryIO, name: str | None = None) -> Layout:
+def layout(source: File, name: str | None = None) -> Layout:
     """How a photo lies in its file, by its head.
 
     Args:
@@ -140,12 +142,13 @@ def squash_mask(mask: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray
 
 
 def _name(source: Source) -> str:
-    return f"'{source}'" if isinstance(source, (str, Path)) else "The photo"
+    is_path = isinstance(source, os.PathLike) or (isinstance(source, str) and not is_data_url(source))
+    return f"'{shortened(str(source), LONGEST_PATH)}'" if is_path else "The photo"
 
 
-def _opened(source: str | Path | bytes | BinaryIO, name: str) -> Image.Image:
+def _opened(source: File, name: str) -> Image.Image:
     """The picture in a file, not decoded yet."""
-    data = source if isinstance(source, bytes) else contents(source)
+    data = contents(source, name)
     if len(data) > MAX_BYTES:
         raise ValueError(f"{name} is larger than {MAX_BYTES // 10**6} MB, the limit.")
     return identify(data, name)

@@ -2,11 +2,12 @@
 
 import contextlib
 import io
+import os
 import re
-from pathlib import Path
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+
+from cefnet.arguments import LONGEST_PATH, check_pointer, described, from_base64, home_of, is_data_url, shortened
 
 # Others that Pillow knows are no photos, and some are programs for an interpreter (EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -22,20 +23,53 @@ BitsPerSample, RowsPerStrip, TileWidth, TileLength = 258, 278, 322, 323  # tags 
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # of a JPEG's segments: those that state their length
 
 
-def contents(source: str | Path | BinaryIO) -> bytes:
-    """At most one byte more than `MAX_BYTES`: a device has no end."""
-    if not isinstance(source, (str, Path)):
-        with contextlib.suppress(AttributeError, OSError):  # a pipe can't go back
-            source.seek(0)
-        return source.read(MAX_BYTES + 1)
+def contents(source: object, name: str) -> bytes:
+    """What a photo's file holds, at most one byte more than `MAX_BYTES`: a device has no end.
+
+    Args:
+        source: Path, bytes of any kind, binary file, or a `data:` URL.
+        name: What errors call what is no path.
+
+    Raises:
+        ValueError: If there is no such file, or it is nothing that a photo can come from; says what it is.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, str) and is_data_url(source):
+        return from_base64(source, name)
+    if isinstance(source, (str, os.PathLike)):
+        return _of_path(source)
+    if not hasattr(source, "read"):
+        raise ValueError(f"{name} is {described(source)}; {_instead(source)}")
+    with contextlib.suppress(AttributeError, OSError):  # a pipe can't go back
+        source.seek(0)  # type: ignore[attr-defined]
+    data = source.read(MAX_BYTES + 1)
+    if not isinstance(data, bytes):
+        raise ValueError(f"{name} is a file that was opened as text; open it with mode 'rb'.")
+    return data
+
+
+def _of_path(source: str | os.PathLike[str]) -> bytes:
+    shown = shortened(str(source), LONGEST_PATH)
     try:
-        with Path(source).open("rb") as file:
+        with home_of(source).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         hint = " Download it first." if str(source).startswith(("http:", "https:")) else ""
-        raise ValueError(f"There is no file '{source}'.{hint}") from error
+        raise ValueError(f"There is no file '{shown}'.{hint}") from error
     except (OSError, ValueError) as error:  # a folder, no permission, a NUL in the name
-        raise ValueError(f"'{source}' can't be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise ValueError(f"'{shown}' can't be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _instead(source: object) -> str:
+    """How to make a photo of what is none."""
+    if source is None:
+        return "cv2.imread gives that where it can't read a file: check its path."
+    if hasattr(source, "detach"):
+        return "make an array of height x width x 3 of it: tensor.permute(1, 2, 0).cpu().numpy()."
+    if isinstance(source, (list, tuple)):
+        return "give one photo at a time, as a file or an array of height x width x 3."
+    return "give a path, bytes, an open file, a Pillow image or an array of height x width x 3."
 
 
 class _Endless(Exception):
@@ -64,6 +98,7 @@ def identify(data: bytes, name: str) -> Image.Image:
         image = Image.open(_Counted(data), formats=FORMATS)
         _check_work(image, data)
     except UnidentifiedImageError as error:
+        check_pointer(data, name)
         raise ValueError(f"{name} is {_kind(data)}; use JPEG, PNG or WebP.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name} is too large; the limit is {megapixels(MAX_PIXELS)}.") from error

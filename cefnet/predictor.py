@@ -5,14 +5,17 @@
 >>> result = predictor.segment(photo, "dog on the left")
 """
 
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from cefnet.arguments import described, text_of
 from cefnet.clicks import clicks_tensor
 from cefnet.config import Decision, ModelConfig, check_decision
 from cefnet.fold import folded
@@ -39,6 +42,7 @@ class Photo:
         width: Likewise.
         size: Side in pixels of the square that the network saw.
         seconds: What encoding took.
+        sha256: Of the weights that encoded it, if from files.
     """
 
     features: PhotoFeatures
@@ -46,6 +50,7 @@ class Photo:
     width: int
     size: int
     seconds: float
+    sha256: str = ""
 
 
 class Predictor:
@@ -84,6 +89,7 @@ class Predictor:
         self.decision = decision
         self.device = pick_device(device)
         self.dtype = pick_precision(model, precision, self.device)
+        self._process: int | None = None  # the one whose threads it has used
 
     @classmethod
     def from_pretrained(
@@ -112,8 +118,9 @@ class Predictor:
             size: Side in pixels of the square that the network sees, a multiple of 32; None: the config's.
 
         Raises:
-            ValueError: As `read_photo`, or an impossible size.
+            ValueError: As `read_photo`, or an impossible size, or this is a forked process (see `_check_process`).
         """
+        self._check_process()
         start = time.perf_counter()
         side = replace(self.config, image_size=size).image_size if size is not None else self.config.image_size
         pixels = read_photo(image)
@@ -121,14 +128,14 @@ class Predictor:
         with self._lower():
             features = self.model.encode_photo(square.permute(2, 0, 1)[None].float() / 255)
         self._wait()
-        return Photo(features, pixels.shape[0], pixels.shape[1], side, time.perf_counter() - start)
+        return Photo(features, pixels.shape[0], pixels.shape[1], side, time.perf_counter() - start, self.sha256)
 
     def segment(self, photo: Photo, expression: str, clicks: Sequence[Click] = (), explain: bool = True) -> Result:
         """Finds what one expression names; arguments and errors as `segment_many`.
 
         >>> predictor.segment(photo, "", [Click(120, 200), Click(40, 30, here=False)])
         """
-        return self.segment_many(photo, [expression], explain, [clicks])[0]
+        return self.segment_many(photo, [text_of(expression, "expression")], explain, [clicks])[0]
 
     @torch.inference_mode()
     def segment_many(
@@ -147,13 +154,13 @@ class Predictor:
             clicks: For each expression where somebody pointed, at most 100 places of the photo; None: nowhere.
 
         Raises:
-            ValueError: If an expression is empty, unreadable or too long, or there is none; if a click is outside the
-                photo, or the model takes no clicks (config `clicks`).
+            ValueError: If an expression is empty, unreadable, too long or no text, or there is none; if `photo` is not
+                from `encode` of this model; if a click is outside the photo, or the model takes no clicks (config
+                `clicks`); if this is a forked process (see `_check_process`).
         """
-        if isinstance(expressions, str):
-            raise ValueError("segment_many takes a list of expressions; for one use segment.")
-        if not expressions:
-            raise ValueError("No expressions were given; pass at least one.")
+        self._check_process()
+        self._check_photo(photo)
+        expressions = _texts(expressions)
         start = time.perf_counter()
         pointed = [tuple(some) for some in clicks] if clicks is not None else [()] * len(expressions)
         rows = self._check_clicks(photo, pointed, len(expressions))
@@ -234,6 +241,26 @@ class Predictor:
             _co_attention=places,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_process": None}  # a spawned process has threads of its own
+
+    def _check_process(self) -> None:
+        """Refuses to wait for ever: a fork has none of the threads that its parent's PyTorch goes on counting on."""
+        here = os.getpid()
+        if self._process not in (None, here) and torch.get_num_threads() > 1:
+            raise ValueError(
+                "This process was forked from one that has used the predictor, and would wait for ever for PyTorch's"
+                " threads. Start it with multiprocessing.get_context('spawn') or 'forkserver', or call"
+                " torch.set_num_threads(1) in it first."
+            )
+        self._process = here
+
+    def _check_photo(self, photo: Photo) -> None:
+        if not isinstance(photo, Photo):
+            raise ValueError(f"photo is {described(photo)}; it must come from encode: photo = predictor.encode(image).")
+        if photo.sha256 != self.sha256 and photo.sha256 and self.sha256:
+            raise ValueError("photo was encoded by another model; encode it with this predictor.")
+
     def _lower(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
@@ -244,3 +271,15 @@ class Predictor:
 
 def _chance(logits: torch.Tensor | None, n: int) -> float | None:
     return None if logits is None else float(logits[n].float().sigmoid())
+
+
+def _texts(expressions: Iterable[str]) -> list[str]:
+    """Expressions, each a text and one at least; errors name the one that is not."""
+    if isinstance(expressions, str):
+        raise ValueError("segment_many takes a list of expressions; for one use segment.")
+    if not isinstance(expressions, Iterable):
+        raise ValueError(f"expressions is {described(expressions)}; it must be a list of texts.")
+    texts = [text_of(one, f"expression {n}") for n, one in enumerate(expressions, 1)]
+    if not texts:
+        raise ValueError("No expressions were given; pass at least one.")
+    return texts

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from cefnet.arguments import described, home_of
 from cefnet.config import Decision, ModelConfig, check_decision, parse_config, write_config
 from cefnet.contents import (
     CARD,
@@ -68,7 +70,7 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", revision
     cache where the Hub can't be reached.
 
     Args:
-        name_or_path: "cefnet-acm", a folder, or "owner/name".
+        name_or_path: "cefnet-acm", a folder or a file in it, or "owner/name".
         device: "auto" (CUDA if there is a GPU, else the CPU) or a torch device.
         revision: Branch, tag or commit of a Hub model.
 
@@ -91,7 +93,8 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", revision
         model = _build(config, contents[MODEL])
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
-    name = Path(name_or_path).resolve().name
+    given = home_of(name_or_path).resolve()
+    name = given.parent.name if given.is_file() else given.name
     sha256 = hashlib.sha256(contents[MODEL]).hexdigest()
     return Checkpoint(model.to(target).eval(), tokenizer, config, decision, words, name, source, folder, sha256)
 
@@ -129,7 +132,7 @@ def save(
         CONFIG: write_config(model.config, decision).encode(),
         MODEL: to_safetensors(tensors, metadata={"format": "pt"}),
     }
-    folder = Path(folder)
+    folder = home_of(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         write_whole(folder / file, content)
@@ -152,6 +155,11 @@ def locate(
 ) -> tuple[Path, str, dict[str, str] | None]:
     """Finds the folder of a model.
 
+    Args:
+        name_or_path: A shipped name, a weights folder, a run folder, any of their files, or a Hub id; `~` is the home.
+        revision: Branch, tag or commit of a Hub model.
+        root: Folder of the shipped models.
+
     Returns:
         folder: Where its files are.
         source: The same for people, or "owner/name@revision".
@@ -162,14 +170,18 @@ def locate(
     """
     root = root or SHIPPED
     manifest = _read_manifest(root)
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise ValueError(f"The model is {described(name_or_path)}; give a shipped name, a folder or a Hub id.")
     name = str(name_or_path)
     if name in manifest:
         return root / name, str(root / name), manifest[name]
-    for folder in (Path(name), Path(name) / "weights"):  # a weights folder, a run folder
+    path = home_of(name)
+    beside = path.parent if path.is_file() else path  # of a file of the folder the folder is meant
+    for folder in (beside, beside / "weights"):  # a weights folder, a run folder
         if name and (folder / CONFIG).is_file():
             return folder, str(folder), None
-    if Path(name).is_dir() and name:
-        raise ValueError(f"{name} has no {CONFIG}; a weights folder holds {', '.join(FILES)}.")
+    if path.exists() and name:
+        raise ValueError(f"{beside} has no {CONFIG}; a weights folder holds {', '.join(FILES)}.")
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) and ".." not in name:
         return _from_hub(name, revision), f"{name}@{revision or 'main'}", None
     shipped = ", ".join(sorted(manifest)) or "none yet"
@@ -183,7 +195,7 @@ def pick_device(device: str | torch.device) -> torch.device:
     try:
         picked = torch.device(device)
         torch.empty(0, device=picked)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ValueError(f"The device {str(device)!r} can't be used here; try 'auto' or 'cpu'.") from error
     return picked
 
@@ -209,6 +221,8 @@ def _from_hub(repository: str, revision: str | None) -> Path:
         return fetch(local=False)  # falls back to the cache where the Hub can't be reached
     except LocalEntryNotFoundError as error:
         raise ValueError(f"{repository!r} is not on this computer, and the Hub can't be reached.") from error
+    except ImportError as error:  # of httpx, where the environment names a SOCKS proxy
+        raise ValueError(f"The Hub can't be reached: {error}") from error
     except (HfHubHTTPError, OSError) as error:
         raise ValueError(f"The Hub doesn't give {repository}@{revision or 'main'}: {error}") from error
 
