@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from importlib import import_module, util
 from pathlib import Path
 
-from cefnet import hub, render
+from cefnet import render
 from cefnet.config import add_decision, decision_of, write_config
 from cefnet.photos import read_photo
-from cefnet.predictor import Predictor
 from cefnet.result import Click, Result
-from cefnet.weights import load
 
 HERE = Path(__file__).resolve().parent
 # Commands of the packages that build on this one: module, words before the user's, help. Only a chosen one is imported.
@@ -61,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def segment(args: argparse.Namespace) -> None:
     """Writes mask.png, boundary.png, overlay.png and result.json for each expression."""
+    from cefnet.predictor import Predictor  # here, as in `info` and `push`: other commands do not wait for torch
+
     if args.click and len(args.expressions) > 1:
         raise ValueError(f"--click goes with one expression; {len(args.expressions)} were given")
     photo = read_photo(args.photo)
@@ -89,6 +89,8 @@ def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None
 
 def info(args: argparse.Namespace) -> None:
     """Prints config, parameters, source and SHA-256."""
+    from cefnet.weights import load
+
     checkpoint = load(args.model, "cpu", args.revision)
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
     print(f"name        {checkpoint.name}")
@@ -101,6 +103,8 @@ def info(args: argparse.Namespace) -> None:
 
 def push(args: argparse.Namespace) -> None:
     """Uploads a weights folder, or says what would go up."""
+    from cefnet import hub
+
     upload = hub.weights_upload(args.model, args.repo_id)
     print(upload.describe())
     if args.dry_run:

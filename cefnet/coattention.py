@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cefnet.affinity import Affinity
+from cefnet.layers import to_numpy
+
 BINS = (1, 3, 6, 8)  # PPM of the ACM: N = 1 + 9 + 36 + 64 = 110
 ROWS = 512  # queries at a time in `attend`: what the fused kernel returns for them waits to be copied
 
@@ -56,7 +59,7 @@ def maps(x: Tensor, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class CoAttentionMaps:
-    """What is needed to read one row of the affinity, on demand.
+    """What rows of the affinity are read from, for a batch (see `Affinity`).
 
     Attributes:
         queries: N x HW x d, one a place.
@@ -74,42 +77,10 @@ class CoAttentionMaps:
     width: int
     bins: tuple[int, ...] = ()
 
-    def row(self, n: int, y: int, x: int) -> Tensor:
-        """A row of A_1 (VCM, Eq. 4) or of A_3 (ACM, Eq. 7): what place (y, x) attends to.
-
-        Args:
-            n: index in the batch.
-            y: row of the feature map, 0..height-1.
-            x: column of the feature map, 0..width-1.
-
-        Returns:
-            height x width, not negative, sums to 1. A pooled bin's weight lies evenly on its area.
-        """
-        if not (0 <= y < self.height and 0 <= x < self.width):
-            raise ValueError(f"place ({y}, {x}) is outside the {self.height} x {self.width} feature map")
-        logits = self.keys[n] @ self.queries[n, y * self.width + x] * self.scale
-        weights = logits.float().softmax(0)
-        if not self.bins:
-            return weights.view(self.height, self.width)
-        return spread(weights, self.height, self.width, self.bins)
-
-
-def spread(weights: Tensor, height: int, width: int, bins: tuple[int, ...] = BINS) -> Tensor:
-    """Lays one weight a pooled bin (sum of b^2 of them) evenly over the places it was averaged from."""
-    out = weights.new_zeros(height, width)
-    start = 0
-    for b in bins:
-        for i, weight in enumerate(weights[start : start + b * b]):
-            top, bottom = _bin_range(i // b, b, height)
-            left, right = _bin_range(i % b, b, width)
-            out[top:bottom, left:right] += weight / ((bottom - top) * (right - left))
-        start += b * b
-    return out
-
-
-def _bin_range(index: int, bins: int, size: int) -> tuple[int, int]:
-    """First and past-the-last place of an adaptive pooling bin."""
-    return index * size // bins, -((-(index + 1) * size) // bins)
+    def of(self, n: int) -> Affinity:
+        """That of the n-th answer alone, on the CPU."""
+        queries, keys = (to_numpy(one[n].float()) for one in (self.queries, self.keys))
+        return Affinity(queries, keys, self.scale, self.height, self.width, self.bins)
 
 
 class VanillaCoAttention(nn.Module):

@@ -1,12 +1,19 @@
-"""Small parts that several modules of the network use: coordinates, norms."""
+"""Small parts that several modules of the network use: coordinates, norms, arrays."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 COORDINATES = 8
+
+
+def to_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    """Of a float32 tensor on any device."""
+    return tensor.detach().cpu().numpy()
 
 
 def coordinates(height: int, width: int, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from cefnet.config import ModelConfig
 from cefnet.encoders import build_encoder
 from cefnet.fusion import Fused, Fusion
 from cefnet.matching import FIT, Matching, relative
-from cefnet.text import TextEncoder
+from cefnet.text_encoder import TextEncoder
 from cefnet.verdict import Verdict
 
 

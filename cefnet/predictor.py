@@ -19,10 +19,11 @@ from cefnet.arguments import described, text_of
 from cefnet.clicks import clicks_tensor
 from cefnet.config import Decision, ModelConfig, check_decision
 from cefnet.fold import folded
+from cefnet.layers import to_numpy
 from cefnet.model import CEFNet, Output, PhotoFeatures
 from cefnet.photos import Source, read_photo, squash
 from cefnet.precision import pick_precision
-from cefnet.result import Click, Result, enlarge, to_numpy
+from cefnet.result import Click, Result, enlarge
 from cefnet.text import NOTHING_SAID, Tokenizer, Tokens, pad
 from cefnet.weights import Checkpoint, load, pick_device
 
@@ -165,10 +166,9 @@ class Predictor:
         pointed = [tuple(some) for some in clicks] if clicks is not None else [()] * len(expressions)
         rows = self._check_clicks(photo, pointed, len(expressions))
         tokens = [self._read(*question) for question in zip(expressions, pointed, strict=True)]
-        ids, mask = pad(tokens)
+        ids, mask = (torch.from_numpy(array).to(self.device) for array in pad(tokens))
         with self._lower():
-            questions = ids.to(self.device), mask.to(self.device)
-            output = self.model(photo.features, *questions, explain=explain, clicks=rows)
+            output = self.model(photo.features, ids, mask, explain=explain, clicks=rows)
         results = [
             self._result(photo, expression, one, output, n)
             for n, (expression, one) in enumerate(zip(expressions, tokens, strict=True))
@@ -221,10 +221,7 @@ class Predictor:
         boundary = to_numpy(output.boundary_logits[0][n, 0].float().sigmoid()) if output.boundary_logits else None
         length = len(tokens.ids)
         words = {stage: to_numpy(alpha[n, :length].float()) for stage, alpha in output.word_attention.items()}
-        places = {  # on the CPU, and without the batch's other expressions
-            stage: replace(maps, queries=maps.queries[n : n + 1].cpu(), keys=maps.keys[n : n + 1].cpu())
-            for stage, maps in output.co_attention.items()
-        }
+        places = {stage: maps.of(n) for stage, maps in output.co_attention.items()}
         return Result(
             expression=expression,
             score=presence if right is None else right,

@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from cefnet.coattention import CoAttentionMaps
+from cefnet.affinity import Affinity
 from cefnet.config import Decision
 from cefnet.text import Tokens
 
@@ -81,7 +80,7 @@ class Result:
     _boundary: Map | None = field(repr=False)
     _tokens: Tokens = field(repr=False)
     _word_attention: dict[int, Map] = field(repr=False)  # stage -> T x h x w
-    _co_attention: dict[int, CoAttentionMaps] = field(repr=False)
+    _co_attention: dict[int, Affinity] = field(repr=False)
 
     def __post_init__(self) -> None:
         self.decision.keeps_one(self.several)  # refuses what the model cannot decide now, not when the mask is made
@@ -178,7 +177,7 @@ class Result:
         maps = _stage(self._co_attention, stage, "co-attention")
         row = min(int(y / self.height * maps.height), maps.height - 1)
         column = min(int(x / self.width * maps.width), maps.width - 1)
-        return self._at_photo_size(to_numpy(maps.row(0, row, column)))
+        return self._at_photo_size(maps.row(row, column))
 
     def decided(
         self,
@@ -331,11 +330,6 @@ def rivals(result: Result) -> list[Region]:
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
-
-
-def to_numpy(tensor: torch.Tensor) -> Map:
-    """Of a tensor on any device."""
-    return tensor.cpu().numpy()
 
 
 def enlarge(grid: Map, height: int, width: int) -> Map:

@@ -1,15 +1,13 @@
-"""Language: expression -> SentencePiece pieces -> word vectors e_t and a sentence vector h_T."""
+"""Language: expression -> SentencePiece pieces. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import sentencepiece
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from cefnet.layers import UnitLength
 from cefnet.words import kept
 
 MAX_CHARACTERS = 1000  # far above what max_tokens pieces can spell; keeps pasted books out of the tokenizer
@@ -113,7 +111,9 @@ class Tokenizer:
             words = words[: word_of[-1] + 1]
         return Tokens(tuple(ids), tuple(words), tuple(word_of))
 
-    def batch(self, expressions: Sequence[str], max_tokens: int = 48, truncate: bool = False) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, expressions: Sequence[str], max_tokens: int = 48, truncate: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Encodes expressions to one padded batch.
 
         Returns:
@@ -128,52 +128,17 @@ class Tokenizer:
         return pad([self.encode(expression, max_tokens, truncate) for expression in expressions])
 
 
-def pad(tokens: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Stacks encoded expressions: ids N x T int64 (0 padding) and mask N x T bool (True at real pieces)."""
-    rows = [torch.tensor(one.ids, dtype=torch.int64) for one in tokens]
-    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING)
-    return ids, ids != PADDING
-
-
-class TextEncoder(nn.Module):
-    """Embedding and Bi-GRU (section "Text" of the paper).
+def pad(tokens: Sequence[Tokens]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Stacks encoded expressions.
 
     Args:
-        vocabulary: Number of pieces; id 0 is padding, its vector is zero.
-        word_width: Width of a word vector e_t.
-        width: Width of the sentence vector h_T, even; half of it for each direction of the GRU.
-        normalise: What h_T passes before it meets the picture: "layer" (LayerNorm) or "l2" (unit length, as
-            in the authors' code). A GRU's own outputs are so small that the model learns to ignore them.
+        tokens: N of them, of T pieces at most.
 
-    Raises:
-        ValueError: If `width` is odd or `normalise` is unknown.
+    Returns:
+        ids: N x T int64, padded with 0 at the end.
+        mask: N x T bool, True at real pieces.
     """
-
-    def __init__(self, vocabulary: int, word_width: int, width: int, normalise: Literal["layer", "l2"]) -> None:
-        super().__init__()
-        if width % 2:
-            raise ValueError(f"width is {width}; it must be even, half of it for each direction of the GRU.")
-        if normalise not in ("layer", "l2"):
-            raise ValueError(f"normalise is {normalise!r}; it must be 'layer' or 'l2'.")
-        self.embedding = nn.Embedding(vocabulary, word_width, padding_idx=PADDING)
-        self.gru = nn.GRU(word_width, width // 2, batch_first=True, bidirectional=True)
-        self.norm = nn.LayerNorm(width) if normalise == "layer" else UnitLength()
-
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes a padded batch; padding changes nothing.
-
-        Args:
-            ids: N x T int64.
-            mask: N x T bool, True at real pieces, which come first and number at least one a row.
-
-        Returns:
-            words: N x T x word_width, the embeddings e_t (zero at padding).
-            sentence: N x width, h_T.
-        """
-        words = self.embedding(ids)  # N x T x word_width
-        lengths = mask.sum(1).cpu()
-        packed = nn.utils.rnn.pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        # Forward state at the last real piece, backward state at the first; the authors' code takes both at
-        # the last, where the backward half has read one piece.
-        _, last = self.gru(packed)  # 2 x N x width/2
-        return words, self.norm(torch.cat([last[0], last[1]], dim=1))
+    ids = np.full((len(tokens), max(len(one.ids) for one in tokens)), PADDING, np.int64)
+    for row, one in zip(ids, tokens, strict=True):
+        row[: len(one.ids)] = one.ids
+    return ids, ids != PADDING

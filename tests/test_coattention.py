@@ -2,13 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cefnet.coattention import BINS, AsymmetricCoAttention, Mixture, VanillaCoAttention, attend, spread
+from cefnet.affinity import spread
+from cefnet.coattention import BINS, AsymmetricCoAttention, Mixture, VanillaCoAttention, attend
 
 SIZES = [(1, 1), (4, 4), (3, 7), (9, 5), (11, 8)]
 
@@ -56,7 +58,8 @@ def test_vcm_is_equations_3_to_5(size: tuple[int, int], scaled: bool) -> None:
         torch.testing.assert_close(m_out[n].flatten(1), mm @ a1.T)  # (5)
         torch.testing.assert_close(l_out[n].flatten(1), ll @ a2.T)
         y, x = size[0] - 1, size[1] // 2
-        torch.testing.assert_close(affinity.row(n, y, x).flatten().double(), a1[y * size[1] + x], atol=1e-6, rtol=0)
+        row = affinity.of(n).row(y, x).ravel()
+        np.testing.assert_allclose(row, a1[y * size[1] + x].detach(), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -75,18 +78,17 @@ def test_acm_is_equations_6_to_8(size: tuple[int, int]) -> None:
         torch.testing.assert_close(m_out[n].flatten(1), (a3 @ pool_loop(p["w_m3"]).T).T)  # (8)
         torch.testing.assert_close(l_out[n].flatten(1), (a3 @ pool_loop(p["w_l3"]).T).T)
         y, x = size[0] // 2, size[1] - 1
-        row = affinity.row(n, y, x)
-        wanted = spread(a3[y * size[1] + x], *size)
-        torch.testing.assert_close(row.double(), wanted, atol=1e-6, rtol=0)
+        wanted = spread(a3[y * size[1] + x].detach().numpy(), *size, BINS)
+        np.testing.assert_allclose(affinity.of(n).row(y, x), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_spread_is_the_transpose_of_average_pooling(size: tuple[int, int]) -> None:
-    weights = torch.rand(110, dtype=torch.float64).softmax(0)
+    weights = np.random.default_rng(0).dirichlet(np.ones(110))
     x = torch.randn(1, *size, dtype=torch.float64)
-    laid = spread(weights, *size)
-    assert laid.sum().item() == pytest.approx(1)
-    assert (laid * x[0]).sum().item() == pytest.approx((pool_loop(x)[0] * weights).sum().item())
+    laid = spread(weights, *size, BINS)
+    assert laid.sum() == pytest.approx(1)
+    assert (laid * x[0].numpy()).sum() == pytest.approx((pool_loop(x)[0].numpy() * weights).sum())
 
 
 @pytest.mark.parametrize("widths", [(4, 4), (4, 8), (4, 10), (8, 4)])
@@ -103,7 +105,7 @@ def test_rows_outside_the_map_are_refused() -> None:
     affinity = VanillaCoAttention(12, True).double().affinity(m, l)
     for y, x in [(-1, 0), (3, 0), (0, 7)]:
         with pytest.raises(ValueError, match="outside"):
-            affinity.row(0, y, x)
+            affinity.of(0).row(y, x)
 
 
 @settings(max_examples=25, deadline=None)

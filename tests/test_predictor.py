@@ -69,7 +69,7 @@ def test_the_last_side_mask_is_the_probability(result):
 
 
 def test_probability_is_the_sigmoid_resized_bilinearly(predictor, photo, result):
-    ids, mask = predictor.tokenizer.batch([result.expression])
+    ids, mask = map(torch.from_numpy, predictor.tokenizer.batch([result.expression]))
     with torch.inference_mode():
         logits = predictor.model(photo.features, ids, mask).mask_logits[0]
         resized = torch.nn.functional.interpolate(logits.sigmoid(), (45, 70), mode="bilinear", align_corners=False)
@@ -117,7 +117,7 @@ def test_words_sum_to_one_everywhere_with_their_pieces_merged(predictor, photo, 
         assert [word for word, _ in attention] == words
         np.testing.assert_allclose(sum(heat for _, heat in attention), 1, atol=1e-5)
     tokens = predictor.tokenizer.encode(result.expression)
-    ids, mask = predictor.tokenizer.batch([result.expression])
+    ids, mask = map(torch.from_numpy, predictor.tokenizer.batch([result.expression]))
     with torch.inference_mode():
         alpha = predictor.model(photo.features, ids, mask, explain=True).word_attention[5][0].numpy()
     pieces = [alpha[i] for i, word in enumerate(tokens.word_of) if word == 1]
@@ -132,11 +132,11 @@ def test_co_attention_is_the_row_of_the_place_asked_for(make, attention, y, x, r
     predictor = make(attention=attention)
     photo = predictor.encode(IMAGE)
     result = predictor.segment(photo, "red dog")
-    ids, mask = predictor.tokenizer.batch(["red dog"])
+    ids, mask = map(torch.from_numpy, predictor.tokenizer.batch(["red dog"]))
     with torch.inference_mode():
         maps = predictor.model(photo.features, ids, mask, explain=True).co_attention[5]
     assert (maps.height, maps.width) == (4, 4)  # 64 pixels at stride 16
-    grid = maps.row(0, row, column).numpy()
+    grid = maps.of(0).row(row, column)
     assert grid.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(result.co_attention(y, x), cv2.resize(grid, (70, 45)), atol=1e-6)
 

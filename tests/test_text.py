@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cefnet.text import MAX_CHARACTERS, TextEncoder, Tokenizer
+from cefnet.text import MAX_CHARACTERS, Tokenizer
+from cefnet.text_encoder import TextEncoder
 from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
 
 
@@ -91,7 +92,7 @@ def test_every_text_is_encoded_or_refused(tokenizer, expression):
 
 
 def test_batch_pads_behind(tokenizer):
-    ids, mask = tokenizer.batch(["dog", "big red dog"])
+    ids, mask = map(torch.from_numpy, tokenizer.batch(["dog", "big red dog"]))
     dog, red = (tokenizer.encode(word).ids[0] for word in ("dog", "red"))
     length = ids.shape[1]
     assert ids.tolist() == [[dog] + [0] * (length - 1), list(tokenizer.encode("big red dog").ids)]
@@ -114,7 +115,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, tiny_tokenizer):
 def test_sentence_vector_is_a_plain_gru_over_the_real_pieces(tokenizer, encoder):
     expressions = ["dog", "the red zyzzyva on the left", "the red dog"]
     with torch.inference_mode():
-        words, sentence = encoder(*tokenizer.batch(expressions))
+        words, sentence = encoder(*map(torch.from_numpy, tokenizer.batch(expressions)))
         for n, expression in enumerate(expressions):
             e = encoder.embedding(torch.tensor(tokenizer.encode(expression).ids))
             forward, backward = torch.zeros(8), torch.zeros(8)
@@ -140,7 +141,7 @@ def _gru_step(gru: torch.nn.GRU, suffix: str, x: torch.Tensor, h: torch.Tensor) 
 @settings(max_examples=20, deadline=None)
 @given(extra=st.integers(1, 10), word=st.sampled_from(["dog", "the red cat", "zyzzyva left"]))
 def test_padding_changes_nothing(tokenizer, encoder, extra, word):
-    ids, mask = tokenizer.batch([word])
+    ids, mask = map(torch.from_numpy, tokenizer.batch([word]))
     padded = torch.nn.functional.pad(ids, (0, extra))
     with torch.inference_mode():
         expected, found = encoder(ids, mask)[1], encoder(padded, padded != 0)[1]
@@ -150,7 +151,7 @@ def test_padding_changes_nothing(tokenizer, encoder, extra, word):
 def test_l2_gives_unit_length_and_every_parameter_learns(tokenizer):
     encoder = TextEncoder(tokenizer.size, 8, 16, "l2")
     with torch.autocast("cpu", torch.bfloat16):
-        words, sentence = encoder(*tokenizer.batch(["red dog", "cat"]))
+        words, sentence = encoder(*map(torch.from_numpy, tokenizer.batch(["red dog", "cat"])))
     torch.testing.assert_close(sentence.norm(dim=1), torch.ones(2), atol=1e-2, rtol=0)
     (words.sum() + sentence[:, 0].sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in encoder.parameters())

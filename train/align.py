@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from cefnet.matching import FIT
 from cefnet.model import CEFNet
-from cefnet.text import TextEncoder, Tokenizer
+from cefnet.text import Tokenizer
+from cefnet.text_encoder import TextEncoder
 from cefnet.weights import TOKENIZER, load, save
 from train.data.reader import ReferData
 from train.data.records import Ref
@@ -76,7 +77,7 @@ class Split:
             objects.append(found.features.float())
             of_object += [p] * len(found.ann_ids)
             count += len(found.ann_ids)
-        ids, mask = self.tokenizer.batch(said, LONGEST, truncate=True)
+        ids, mask = map(torch.from_numpy, self.tokenizer.batch(said, LONGEST, truncate=True))
         return Pairs(
             ids, mask, torch.tensor(target), torch.tensor(of_expression), torch.cat(objects), torch.tensor(of_object)
         )

@@ -68,9 +68,8 @@ class Batches(Dataset):
         (views, skipped), size = self._views(step), self.spec.image_size
         pointed = [one for view in views for one in view.pointed]
         samples = [one.sample for one in pointed]
-        ids, token_mask = pad(
-            [self.tokenizer.encode(s.text, truncate=True) if s.text else NOTHING_SAID for s in samples]
-        )
+        said = [self.tokenizer.encode(s.text, truncate=True) if s.text else NOTHING_SAID for s in samples]
+        ids, token_mask = map(torch.from_numpy, pad(said))
         images = np.stack([v.image for v in views]).transpose(0, 3, 1, 2)
         masks = np.stack([m for v in views for m in v.masks])
         return Batch(

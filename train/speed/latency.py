@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 def peer(model: CEFNet, size: int | None = None) -> Action:
     """The plain implementation (of `plain`) answers as for the first time, which it does every time."""
     pixels = read_photo(PHOTO)
-    ids, mask = tokenizer().batch([EXPRESSION])
+    ids, mask = map(torch.from_numpy, tokenizer().batch([EXPRESSION]))
     return lambda: answer(model, pixels, ids, mask, size)
 
 
@@ -116,7 +116,7 @@ def ladder(name: str, runs: int, device: torch.device, compiled: bool) -> Rows:
 def asked(model: CEFNet) -> tuple[Tensor, Tensor, Tensor]:
     """A photo and an expression as the network takes them."""
     device = next(model.parameters()).device
-    ids, mask = tokenizer().batch([EXPRESSION])
+    ids, mask = map(torch.from_numpy, tokenizer().batch([EXPRESSION]))
     side = model.config.image_size
     return torch.rand(1, 3, side, side, device=device), ids.to(device), mask.to(device)
 

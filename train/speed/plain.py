@@ -17,10 +17,10 @@ from cefnet.clicks import Hints
 from cefnet.coattention import VanillaCoAttention, maps, positions
 from cefnet.config import Decision
 from cefnet.fusion import Fusion
-from cefnet.layers import coordinates
+from cefnet.layers import coordinates, to_numpy
 from cefnet.model import CEFNet, Output
 from cefnet.photos import squash
-from cefnet.result import enlarge, to_numpy
+from cefnet.result import enlarge
 
 
 class PlainVanillaCoAttention(VanillaCoAttention):
