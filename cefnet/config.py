@@ -47,33 +47,33 @@ class ModelConfig:
     """What a CEFNet is built from. The defaults are the paper's ACM model.
 
     Attributes:
-        encoder: visual encoder, a name of `RESNETS` or `EFFICIENTNETS`.
-        dilated: dilation in stage 5 in place of its lost stride, so that it sees what its ImageNet weights
+        encoder: Visual encoder, a name of `RESNETS` or `EFFICIENTNETS`.
+        dilated: Dilation in stage 5 in place of its lost stride, so that it sees what its ImageNet weights
             expect (departure).
-        width: channels C of the multi-modal features M and L (Eq. 1-8).
+        width: Channels C of the multi-modal features M and L (Eq. 1-8).
         fusion: `encoder` = EFN, the fused feature feeds the next encoder block; `decoder` = DFN, it only
             feeds the decoder.
-        attention: co-attention of Eq. 3-5 (`vcm`), Eq. 6-8 (`acm`), or `none`: Eq. 1 alone.
-        boundary: the boundary enhancement module (Eq. 9-11); without it a plain FPN decoder.
-        image_size: side in pixels of the square that photos are squashed to.
-        vocabulary: number of SentencePiece pieces; id 0 is padding.
-        word_width: width of a word embedding e_t.
-        text_width: width of the sentence vector h_T.
-        max_tokens: pieces of the longest expression that is accepted.
-        decoder_widths: channels of D_5, D_4, D_3, D_2, D_1; S_i is as wide as D_{i-1}.
-        decoder_stride: stride of the finest decoder level. 4 halves D_1 (departure from the paper).
+        attention: Co-attention of Eq. 3-5 (`vcm`), Eq. 6-8 (`acm`), or `none`: Eq. 1 alone.
+        boundary: The boundary enhancement module (Eq. 9-11); without it a plain FPN decoder.
+        image_size: Side in pixels of the square that photos are squashed to.
+        vocabulary: Number of SentencePiece pieces; id 0 is padding.
+        word_width: Width of a word embedding e_t.
+        text_width: Width of the sentence vector h_T.
+        max_tokens: Pieces of the longest expression that is accepted.
+        decoder_widths: Channels of D_5, D_4, D_3, D_2, D_1; S_i is as wide as D_{i-1}.
+        decoder_stride: Stride of the finest decoder level. 4 halves D_1 (departure from the paper).
         normalisation: `l2` = unit length over channels before sums and products (authors' code);
             `batch` = BatchNorm and LayerNorm with logits scaled by 1/sqrt(width) (departure).
         gated: Eq. 1 multiplied by a gate of the sentence, then ReLU (departure).
-        residual: co-attention added to M and L instead of replacing them (departure).
-        branch_kernel: kernel of a convolution on M~ and on L~ before the concatenation; 0 = none (the
+        residual: Co-attention added to M and L instead of replacing them (departure).
+        branch_kernel: Kernel of a convolution on M~ and on L~ before the concatenation; 0 = none (the
             paper), 3 (VCM) and 1 (ACM) in the authors' code.
         pixels: `standard` = the encoder's mean and deviation; `batchnorm` = a learned BatchNorm on raw
             BGR values (authors' code).
         matching: Eq. 1 also reads how well each place fits the sentence before fusion (departure).
-        presence: a learned "is it there at all" output (departure).
-        right: a learned "the mask is right" output, which is then the `score` of an answer (departure).
-        several: a learned "more than one thing is meant" output (departure).
+        presence: A learned "is it there at all" output (departure).
+        right: A learned "the mask is right" output, which is then the `score` of an answer (departure).
+        several: A learned "more than one thing is meant" output (departure).
         clicks: Eq. 1 and the masks also read where somebody clicked "here" and "not here"; needs `matching`
             (departure).
     """
@@ -166,7 +166,16 @@ class Decision:
     def changed(
         self, mask_threshold: float | None = None, presence_threshold: float | None = None, regions: str | None = None
     ) -> Decision:
-        """A copy with some fields changed; None leaves a field as it is."""
+        """A copy with some fields changed.
+
+        Args:
+            mask_threshold: 0..1; None leaves it as it is, here and below.
+            presence_threshold: 0..1.
+            regions: One of `REGIONS`.
+
+        Raises:
+            ValueError: A value that cannot be.
+        """
         given: dict[str, Any] = {
             "mask_threshold": mask_threshold, "presence_threshold": presence_threshold, "regions": regions
         }  # fmt: skip
@@ -191,6 +200,10 @@ class Decision:
 def check_decision(config: ModelConfig, decision: Decision) -> None:
     """Refuses what a model of `config` cannot decide.
 
+    Args:
+        config: Of the model.
+        decision: How its answers are to be decided.
+
     Raises:
         ValueError: `regions` is "auto" and the model has no `several` output.
     """
@@ -199,7 +212,13 @@ def check_decision(config: ModelConfig, decision: Decision) -> None:
 
 
 def regions_of(one_region: object) -> str:
-    """The value of `regions` that `one_region`, its older name, stands for: True is "one", False is "all".
+    """The value of `regions` that `one_region`, its older name, stands for.
+
+    Args:
+        one_region: True or False.
+
+    Returns:
+        "one" or "all".
 
     Raises:
         ValueError: `one_region` is neither.
@@ -218,8 +237,11 @@ def parse_config(text: str) -> tuple[ModelConfig, Decision]:
     """Reads what `write_config` wrote, or an older version did; fields left out take their defaults, and
     `normaliser` is 1.
 
+    Args:
+        text: JSON.
+
     Raises:
-        ValueError: not a JSON object, an unknown field or normaliser, an impossible value, or a decision that the model
+        ValueError: Not a JSON object, an unknown field or normaliser, an impossible value, or a decision that the model
             cannot make.
     """
     try:
@@ -240,7 +262,12 @@ def parse_config(text: str) -> tuple[ModelConfig, Decision]:
 
 
 def add_decision(parser: argparse.ArgumentParser, own: str = "the model's") -> None:
-    """Adds a command-line option for each field of `Decision`; `own` says where the defaults come from."""
+    """Adds a command-line option for each field of `Decision`; one that is left out is None (see `decision_of`).
+
+    Args:
+        parser: Of a command that decides a model's answers.
+        own: Where the defaults come from, in words.
+    """
     parser.add_argument("--mask-threshold", type=_share, metavar="P", help=f"0..1 (default: {own})")
     parser.add_argument(
         "--presence-threshold", type=_share, metavar="P", help=f"0..1; 0 always shows a best guess (default: {own})"
@@ -254,7 +281,12 @@ def add_decision(parser: argparse.ArgumentParser, own: str = "the model's") -> N
 
 
 def decision_of(args: argparse.Namespace, own: Decision) -> Decision:
-    """`own`, changed by the options of `add_decision`."""
+    """The decision that a command line asks for.
+
+    Args:
+        args: Parsed by a parser with the options of `add_decision`.
+        own: The model's own, for what is left out.
+    """
     return own.changed(args.mask_threshold, args.presence_threshold, args.regions)
 
 

@@ -47,6 +47,6 @@ def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) 
     }
 
 
-def decide(records: Sequence[Record], threshold: float) -> list[Record]:
-    """The same records with `present` by another threshold: score >= threshold."""
-    return [replace(record, present=record.score >= threshold) for record in records]
+def decide(records: Sequence[Record], presence_threshold: float) -> list[Record]:
+    """The same records with `present` by another threshold: score >= presence_threshold."""
+    return [replace(record, present=record.score >= presence_threshold) for record in records]
