@@ -69,13 +69,13 @@ def connect_asking(page: Page, service: Service) -> None:
     asking = page.asking
 
     def question(
-        session: Session | None, now: Answer | None, path: str | None, text: str, one_region: bool, *shown: Any
+        session: Session | None, now: Answer | None, path: str | None, text: str, regions: str, *shown: Any
     ) -> dict:
         session = session or Session()
         answer = ask.answer(service, session, now, path, text)
         session.add(answer)
-        told = answered(page, service, session, answer, one_region, *shown)
-        return told | {page.history: gallery.history(session, one_region)}
+        told = answered(page, service, session, answer, regions, *shown)
+        return told | {page.history: gallery.history(session, regions)}
 
     event = {
         "fn": plainly(question),
@@ -150,13 +150,13 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     answers, asking = Answered(service), page.asking
     inputs = [page.shared.session, *page.masks.ways]
 
-    def example(index: int, session: Session | None, one_region: bool, *shown: Any) -> dict:
+    def example(index: int, session: Session | None, regions: str, *shown: Any) -> dict:
         session, answer = session or Session(), answers.answer(index)
         others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
         session.add(answer)
-        told = answered(page, service, session, answer, one_region, *shown)
+        told = answered(page, service, session, answer, regions, *shown)
         return told | {
-            page.history: gallery.history(session, one_region),
+            page.history: gallery.history(session, regions),
             asking.photo: answers.file(index),
             asking.expression: answer.expressions[0],
             asking.more: others,
@@ -192,15 +192,15 @@ def connect_views(page: Page) -> None:
     def masks_again(answer: Answer | None, *chosen: Any) -> Any:
         return gr.skip() if answer is None else shown.draw(answer, *chosen)
 
-    def history_again(session: Session | None, one_region: bool) -> Any:
-        return gr.skip() if session is None else gallery.history(session, one_region)
+    def history_again(session: Session | None, regions: str) -> Any:
+        return gr.skip() if session is None else gallery.history(session, regions)
 
     options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN}
-    changes = [shown.one_region.input, shown.threshold.change, shown.style.change, shown.legend.input]
+    changes = [shown.regions.input, shown.threshold.change, shown.style.change, shown.legend.input]
     gr.on(changes, plainly(masks_again), [page.shared.answer, *shown.inputs], shown.outputs, **options)
-    shown.one_region.input(plainly(history_again), [page.shared.session, shown.one_region], page.history, **options)
+    shown.regions.input(plainly(history_again), [page.shared.session, shown.regions], page.history, **options)
     focused = [page.shared.model.change, page.shared.index.input]
-    gr.on([*focused, shown.one_region.input, shown.threshold.change], **drawing(page))
+    gr.on([*focused, shown.regions.input, shown.threshold.change], **drawing(page))
     for name, tab in page.tabs.items():
         tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
 

@@ -156,7 +156,7 @@ def everything(now: Focus, models: str) -> bytes:
     said = {
         "photo": photo_name(answer),
         "threshold": decision.mask_threshold,
-        "regions": strings.REGIONS[decision.regions],
+        "regions": strings.REGIONS_NOTE[decision.regions],
         "focus": now.model,
         "models": models,
         "expressions": "\n".join(f"{name}/: {text}" for name, text in zip(folders, answer.expressions, strict=True)),

@@ -13,7 +13,6 @@ from app import strings, views
 from app.masks import picture
 from app.picture import fit, picture_from
 from app.service import Answer, Service, Session
-from cefnet.config import regions_of
 from cefnet.render import PALETTE
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -64,12 +63,11 @@ def _gallery(elem_id: str, label: str, columns: int, **options: Any) -> gr.Galle
     )  # fmt: skip
 
 
-def history(session: Session, one_region: bool) -> Any:
+def history(session: Session, regions: str) -> Any:
     """What the history shows: a thumbnail with the masks of the last model, and the expressions."""
     return gr.update(
         value=[
-            (thumbnail(one.decided(regions=regions_of(one_region))), "; ".join(one.expressions))
-            for one in reversed(session.answers)
+            (thumbnail(one.decided(regions=regions)), "; ".join(one.expressions)) for one in reversed(session.answers)
         ],
         visible=len(session.answers) > 1,
     )

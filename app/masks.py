@@ -13,7 +13,6 @@ from app import strings, views
 from app.page import picture_output
 from app.service import Answer, Service
 from cefnet import render
-from cefnet.config import regions_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Masks:
         cards: One a model, what was found.
         images: One a model.
         threshold: From which probability on a pixel belongs to the mask.
-        one_region: Whether only the strongest region of that does.
+        regions: Which of several separate regions of that do, a value of `Decision.regions`.
     """
 
     style: gr.Radio
@@ -34,7 +33,7 @@ class Masks:
     cards: dict[str, gr.HTML]
     images: dict[str, gr.Image]
     threshold: gr.Slider
-    one_region: gr.Checkbox
+    regions: gr.Radio
 
     @property
     def outputs(self) -> list[Any]:
@@ -49,11 +48,11 @@ class Masks:
     @property
     def ways(self) -> list[Any]:
         """How masks are shown, whatever the answer is."""
-        return [self.one_region, self.threshold, self.style]
+        return [self.regions, self.threshold, self.style]
 
-    def draw(self, answer: Answer, one_region: bool, threshold: float, style: str, chosen: list[int]) -> dict[Any, Any]:
+    def draw(self, answer: Answer, regions: str, threshold: float, style: str, chosen: list[int]) -> dict[Any, Any]:
         """Cards and pictures of the chosen expressions."""
-        answer = answer.decided(threshold, regions_of(one_region))
+        answer = answer.decided(threshold, regions)
         chosen = sorted(n for n in chosen if n < len(answer.expressions))
         drawn: dict[Any, Any] = {}
         for name, results in answer.results.items():
@@ -86,15 +85,18 @@ def picture(
 
 def layout(service: Service) -> Masks:
     """Lays the tab out."""
-    decision = next(iter(service.predictors.values())).decision
+    predictors = list(service.predictors.values())
+    decision, able = predictors[0].decision, all(predictor.config.several for predictor in predictors)
+    offered = [(text, key) for key, text in strings.REGIONS.items() if key != "auto" or able]
     with gr.Row(elem_id="mask-options"):
         style = gr.Radio(
             [(text, key) for key, text in strings.STYLES.items()], value="fill", label=strings.STYLE, elem_id="style"
         )
         legend = gr.CheckboxGroup(choices=[], label=strings.LEGEND, visible=False, elem_id="legend")
-        one_region = gr.Checkbox(
-            decision.regions == "one", label=strings.ONE_REGION, info=strings.ONE_REGION_INFO, elem_id="one-region"
-        )
+        regions = gr.Radio(
+            offered, value=decision.regions if decision.regions != "auto" or able else "one",
+            label=strings.REGIONS_LABEL, info=strings.REGIONS_INFO, elem_id="regions",
+        )  # fmt: skip
     cards, images = {}, {}
     with gr.Row():
         for name in service.predictors:
@@ -105,4 +107,4 @@ def layout(service: Service) -> Masks:
         0.05, 0.95, value=decision.mask_threshold, step=0.01, label=strings.THRESHOLD,
         info=strings.THRESHOLD_INFO, buttons=["reset"], elem_id="threshold",
     )  # fmt: skip
-    return Masks(style, legend, cards, images, threshold, one_region)
+    return Masks(style, legend, cards, images, threshold, regions)

@@ -11,7 +11,6 @@ import gradio as gr
 from app import strings
 from app.errors import plain
 from app.service import Answer, Focus
-from cefnet.config import regions_of
 
 STALE = 3600  # seconds after which a visitor's pictures and answers are gone
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # helpers, not the API
@@ -29,7 +28,7 @@ class Shared:
         index: Which expression of it is explained.
         model: Which model is.
         threshold: Of the mask, 0..1.
-        one_region: Whether the mask is its strongest region alone.
+        regions: Which of several separate regions are the mask, a value of `Decision.regions`.
     """
 
     session: gr.State
@@ -37,12 +36,12 @@ class Shared:
     index: gr.Radio
     model: gr.Radio
     threshold: gr.Slider
-    one_region: gr.Checkbox
+    regions: gr.Radio
 
     @property
     def inputs(self) -> list[Any]:
         """What `focus` takes, in its order."""
-        return [self.answer, self.model, self.index, self.threshold, self.one_region]
+        return [self.answer, self.model, self.index, self.threshold, self.regions]
 
 
 @dataclass(frozen=True)
@@ -52,25 +51,25 @@ class View:
     Attributes:
         outputs: What `draw` may set.
         draw: From the kept answer alone, so that it is quick: called when the tab is opened, and when the answer, the
-            model, the expression, the threshold or the choice of one region change while it is open.
+            model, the expression, the threshold or the choice of regions change while it is open.
     """
 
     outputs: list[Any]
     draw: Callable[[Focus], dict[Any, Any]]
 
 
-def focus(answer: Answer | None, model: str, index: int | None, threshold: float, one_region: bool) -> Focus:
+def focus(answer: Answer | None, model: str, index: int | None, threshold: float, regions: str) -> Focus:
     """What the page is about.
 
     Raises:
         gr.Error: nothing has been asked yet, or it is too long ago.
-        ValueError: a threshold that cannot be.
+        ValueError: a threshold or regions that cannot be.
     """
     if answer is None:
         raise plain(strings.FORGOTTEN)
     last = len(answer.expressions) - 1
     model = model if model in answer.results else next(iter(answer.results))
-    return Focus(answer.decided(float(threshold), regions_of(one_region)), model, min(int(index or 0), last))
+    return Focus(answer.decided(float(threshold), regions), model, min(int(index or 0), last))
 
 
 def picture_output(elem_id: str, label: str) -> gr.Image:

@@ -37,8 +37,9 @@ STYLES = {"fill": "Filled", "outline": "Outline", "spotlight": "Spotlight", "cut
 LEGEND = "Show"
 THRESHOLD = "Mask threshold"
 THRESHOLD_INFO = "How certain a pixel must be to belong to the mask. Redrawn without asking the networks again."
-ONE_REGION = "Only the best region"
-ONE_REGION_INFO = "Untick it if you mean several things, such as “the two dogs”: all that is certain enough is shown."
+REGIONS_LABEL = "Regions"
+REGIONS_INFO = "Take all if you mean several things, such as “the two dogs”: all that is certain enough is shown."
+REGIONS = {"one": "Only the best", "all": "All", "auto": "As the words say"}
 FOUND = "Found"
 FOUND_SOME = "Found {found} of {all}"
 ONLY_BY = "by {names} only"
@@ -135,7 +136,7 @@ FIGURE_BOUNDARY = "Boundary, by {model}"
 COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
 UNKNOWN = "unknown"
 MODEL_LINE = "{name}, SHA-256 of its weights: {sha256}"
-REGIONS = {
+REGIONS_NOTE = {
     "one": "only the best of several separate regions",
     "all": "all that reach it, in however many separate regions",
     "auto": "only the best of several separate regions, unless the model takes several things to be meant",

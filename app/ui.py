@@ -62,7 +62,7 @@ def layout_tabs(
     with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
         with gr.Tab(strings.TABS["mask"], id="mask") as tabs["mask"]:
             mask = masks.layout(service)
-        shared = Shared(session, answer, index, model, mask.threshold, mask.one_region)
+        shared = Shared(session, answer, index, model, mask.threshold, mask.regions)
         for name, layout in TABS.items():
             with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
                 shown[name] = layout(service, shared)

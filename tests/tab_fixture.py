@@ -45,7 +45,9 @@ class Page:
     def __init__(self, tab: Callable[[Service, Shared], View], service: Service) -> None:
         with gr.Blocks() as self.blocks:
             session, answer, index = gr.State(None), gr.State(None), gr.Radio([0, 1], value=0)
-            self.shared = Shared(session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1), gr.Checkbox())
+            self.shared = Shared(
+                session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1), gr.Radio(["one", "all"])
+            )
             self.view = tab(service, self.shared)
 
     def part(self, elem_id: str) -> Any:
@@ -63,7 +65,7 @@ class Page:
 
 def inputs(now: Focus) -> list[Any]:
     decision = now.result.decision
-    return [now.answer, now.model, now.index, decision.mask_threshold, decision.regions == "one"]
+    return [now.answer, now.model, now.index, decision.mask_threshold, decision.regions]
 
 
 def images(html: str) -> list[np.ndarray]:

@@ -243,15 +243,16 @@ def test_the_keyboard_alone_is_enough(app: SimpleNamespace, visit: Visit) -> Non
     assert not page.locator("#follow input").is_checked()
 
 
-def test_a_tick_chooses_between_the_best_region_and_all(
+def test_a_click_chooses_between_the_best_region_and_all(
     app: SimpleNamespace, visit: Visit, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     page = visit()
     request.getfixturevalue("two_regions")
     upload(page, noise(60, 80), tmp_path)
     ask(page, "red dog")
-    asked, both, box = len(app.runs), shown(page), page.locator("#one-region input")
-    assert not box.is_checked()  # as the first model has it
+    asked, both = len(app.runs), shown(page)
+    best, every = (page.locator(f"#regions input[value={regions}]") for regions in ("one", "all"))
+    assert every.is_checked()  # as the first model has it
 
     def corners() -> tuple[bool, bool]:
         open_tab(page, "take")
@@ -260,13 +261,13 @@ def test_a_tick_chooses_between_the_best_region_and_all(
         return bool(mask[0, 0]), bool(mask[-1, -1])
 
     assert corners() == (True, True)
-    box.check()
+    best.check()
     one = changed(page, both)
     open_tab(page, "take")
     page.locator("#take-code-client", has_text="regions='one'").wait_for()
     assert corners() == (True, False)
-    screenshot(page, "one-region")
-    box.uncheck()
+    screenshot(page, "regions")
+    every.check()
     changed(page, one)
     assert corners() == (True, True)
     assert len(app.runs) == asked

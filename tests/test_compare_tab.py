@@ -29,7 +29,7 @@ def answer(app_service: Service) -> Answer:
 def lay_out(service: Service) -> tuple[View, Handlers, dict[str, Any]]:
     """The tab, what its events call, and its parts by their ids."""
     with gr.Blocks() as blocks:
-        shared = Shared(gr.State(None), gr.State(None), gr.Radio(), gr.Radio(), gr.Slider(), gr.Checkbox())
+        shared = Shared(gr.State(None), gr.State(None), gr.Radio(), gr.Radio(), gr.Slider(), gr.Radio())
         view = tab(service, shared)
     handlers = {fn.name: fn.fn for fn in blocks.fns.values()}
     return view, handlers, {part.elem_id: part for part in blocks.blocks.values() if getattr(part, "elem_id", None)}
@@ -103,7 +103,7 @@ def test_a_cost_is_told_beside_that_at_the_own_size(app_service: Service) -> Non
 
 def test_both_answers_are_shown_and_then_those_of_another_size(app_service: Service, answer: Answer) -> None:
     _, handlers, parts = lay_out(app_service)
-    inputs = [answer, NAMES[1], 1, 0.0, False]
+    inputs = [answer, NAMES[1], 1, 0.0, "all"]
     ran = handlers["run_at"](None, 128, *inputs)
     assert isinstance(ran, Sized) and ran.size == 128 and [one.expression for one in ran.results] == ["cat", "cat"]
     assert ran.results[0].levels[0].shape == (32, 32) and answer.results[NAMES[0]][1].levels[0].shape == (16, 16)
@@ -115,7 +115,7 @@ def test_both_answers_are_shown_and_then_those_of_another_size(app_service: Serv
     assert "own input size" in own[parts["compare-about"]] and "128 x 128" in larger[parts["compare-about"]]
     score = f"{ran.results[0].score:.2f}"
     assert f"<td>{score}</td>" in larger[parts["compare-facts"]]
-    other = handlers["follow"](1.0, answer, NAMES[1], 0, 0.0, False, ran)  # about another expression: not what was run
+    other = handlers["follow"](1.0, answer, NAMES[1], 0, 0.0, "all", ran)  # about another expression: not what was run
     assert "“red dog”" in other[parts["compare-about"]] and "own input size" in other[parts["compare-about"]]
 
 
@@ -124,19 +124,19 @@ def test_one_region_or_all_at_any_size(app_service: Service) -> None:
     answer = app_service.ask(Session(), picture_from(noise(40, 40)), ["dog"])
     _, handlers, parts = lay_out(app_service)
 
-    def covered(one_region: bool, ran: Sized | None) -> float:
-        drawn = handlers["follow"](1.0, answer, NAMES[0], 0, 0.5, one_region, ran)
+    def covered(regions: str, ran: Sized | None) -> float:
+        drawn = handlers["follow"](1.0, answer, NAMES[0], 0, 0.5, regions, ran)
         return float(re.search(r"both: ([\d.]+)%", drawn[parts["agreement-legend"]])[1])  # type: ignore[index]
 
-    for ran in (None, handlers["run_at"](None, 128, answer, NAMES[0], 0, 0.5, True)):
-        assert 0 < covered(True, ran) < covered(False, ran)
+    for ran in (None, handlers["run_at"](None, 128, answer, NAMES[0], 0, 0.5, "one")):
+        assert 0 < covered("one", ran) < covered("all", ran)
 
 
 def test_nothing_found_by_either_is_said(app_service: Service, answer: Answer) -> None:
     _, handlers, parts = lay_out(app_service)
     absent = {name: tuple(one.decided(presence_threshold=1.0) for one in found)
               for name, found in answer.results.items()}  # fmt: skip
-    drawn = handlers["follow"](1.0, replace(answer, results=absent), NAMES[0], 0, 0.5, False, None)
+    drawn = handlers["follow"](1.0, replace(answer, results=absent), NAMES[0], 0, 0.5, "all", None)
     assert strings.NEITHER in drawn[parts["agreement-legend"]]
     assert drawn[parts["compare-facts"]].count(strings.NOTHING_NOTE) == 2
 
@@ -147,7 +147,7 @@ def test_models_of_other_names_and_one_alone(app_service: Service, answer: Answe
     found = answer.results
     named = {"mine": found[NAMES[1]], "yours": found[NAMES[0]], "theirs": found[NAMES[0]]}
     told = replace(answer, results=named, seconds=dict.fromkeys(named, 1.0))
-    drawn = handlers["follow"](1.0, told, "theirs", 0, 0.5, False, None)
+    drawn = handlers["follow"](1.0, told, "theirs", 0, 0.5, "all", None)
     assert "mine and yours" in drawn[parts["compare-about"]] and "theirs" not in drawn[parts["compare-facts"]]
     view, handlers, parts = lay_out(Service({"mine": first}))
     assert "mine" in parts["compare-one"].value and not handlers and not view.outputs and not view.draw(None)  # type: ignore[arg-type]

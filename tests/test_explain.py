@@ -53,7 +53,7 @@ def test_what_follows_controls_is_drawn_when_asked_for_and_not_before(app_servic
     assert first != second  # else the browser sees no change
     assert "figure" in page.drawn(now, 5)
     with pytest.raises(gr.Error, match="forgotten"):
-        page.fire(page.part("words-stage"), "input", [1.0, None, ACM, 0, 0.5, False, 5])
+        page.fire(page.part("words-stage"), "input", [1.0, None, ACM, 0, 0.5, "all", 5])
 
 
 # Boundary
@@ -213,7 +213,7 @@ def test_large_photos_are_clicked_in_the_pixels_shown(app_service: Service) -> N
     answer = app_service.ask(Session(), picture_from(noise(500, 2000)), ["dog"])
     page = Page(attend.tab, app_service)
     click = gr.SelectData(None, {"index": [320, 40], "value": None})
-    told = page.fire(page.part("attention-photo"), "select", [click, answer, ACM, 0, 0.5, False])
+    told = page.fire(page.part("attention-photo"), "select", [click, answer, ACM, 0, 0.5, "all"])
     assert told[0][1:] == (0.25, 0.5)  # 640 x 160 are shown
     drawn = shown_by(page, Focus(answer, ACM, 0), 5, told[0])
     assert drawn["attention-photo"]["value"].shape == (160, 640, 3)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from app.errors import plainly
 from app.page import focus
 from app.picture import picture_from
 from app.service import Answer, Service, Session
-from cefnet.config import Decision
+from cefnet.config import Decision, ModelConfig
 from cefnet.render import PALETTE
 
 
@@ -62,10 +63,10 @@ def test_cards_give_score_and_area_or_say_that_nothing_is_there(answer: Answer) 
 
 def test_nothing_is_drawn_where_nothing_is_present(answer: Answer) -> None:
     photo, tab = answer.picture.pixels, masks_of(answer)
-    drawn = tab.draw(answer, False, 0.0, "fill", [1])
+    drawn = tab.draw(answer, "all", 0.0, "fill", [1])
     for name in NAMES:
         assert np.array_equal(drawn[tab.images[name]], photo)
-    drawn = tab.draw(answer, False, 0.0, "fill", [0, 1])
+    drawn = tab.draw(answer, "all", 0.0, "fill", [0, 1])
     assert not np.array_equal(drawn[tab.images[NAMES[0]]], photo)
 
 
@@ -78,18 +79,32 @@ def masks_of(answer: Answer) -> masks.Masks:
 class _Model:
     """All that the layout asks of a model."""
 
-    decision = Decision(regions="one")
+    decision, config = Decision(regions="one"), ModelConfig()
 
 
 def test_one_region_or_all_on_cards_and_pictures(in_corners: Answer) -> None:
     tab = masks_of(in_corners)
-    assert tab.one_region.value is True  # as the first model has it
-    for one_region in (True, False):
-        drawn = tab.draw(in_corners, one_region, 0.5, "cutout", [0])
+    assert tab.regions.value == "one"  # as the first model has it
+    for regions in ("one", "all"):
+        drawn = tab.draw(in_corners, regions, 0.5, "cutout", [0])
         for name in NAMES:
             shown = drawn[tab.images[name]][..., 3] > 0
-            assert shown[0, 0] and shown[-1, -1] != one_region
+            assert shown[0, 0] and shown[-1, -1] == (regions == "all")
             assert f"{100 * shown.mean():.1f}% of the photo" in drawn[tab.cards[name]]
+
+
+@pytest.mark.parametrize(
+    ("able", "own", "offered", "chosen"),
+    [((True, True), "auto", ["one", "all", "auto"], "auto"), ((True, False), "auto", ["one", "all"], "one"),
+     ((False, False), "all", ["one", "all"], "all")],
+)  # fmt: skip
+def test_the_model_decides_how_many_regions_where_every_model_can(
+    able: tuple[bool, bool], own: str, offered: list[str], chosen: str
+) -> None:
+    models = [SimpleNamespace(decision=Decision(regions=own), config=ModelConfig(several=several)) for several in able]
+    with gr.Blocks():
+        tab = masks.layout(Service(dict(zip(NAMES, models, strict=True))))  # type: ignore[arg-type]
+    assert [key for _, key in tab.regions.choices] == offered and tab.regions.value == chosen
 
 
 @pytest.mark.parametrize("style", ["fill", "outline", "spotlight", "cutout"])
@@ -121,9 +136,9 @@ def test_the_legend_is_out_of_sight_for_one_expression(answer: Answer) -> None:
 def test_the_history_has_the_newest_first(answer: Answer) -> None:
     session = Session()
     session.add(only(answer, 0))
-    assert not gallery.history(session, True)["visible"]
+    assert not gallery.history(session, "one")["visible"]
     session.add(answer)
-    told = gallery.history(session, True)
+    told = gallery.history(session, "one")
     assert told["visible"] and [caption for _, caption in told["value"]] == ["<b>dog</b>; cat", "<b>dog</b>"]
     assert told["value"][0][0].shape == (30, 40, 3)
 
@@ -131,7 +146,7 @@ def test_the_history_has_the_newest_first(answer: Answer) -> None:
 def test_the_historys_masks_are_one_region_or_all(in_corners: Answer) -> None:
     session = Session()
     session.add(in_corners)
-    best, every = (gallery.history(session, one_region)["value"][0][0] for one_region in (True, False))
+    best, every = (gallery.history(session, regions)["value"][0][0] for regions in ("one", "all"))
     assert np.array_equal(best[0, 0], every[0, 0]) and not np.array_equal(best[-1, -1], every[-1, -1])
     assert in_corners.results[NAMES[0]][0].decision.regions == "all"  # what is kept is as the models gave it
 
@@ -157,12 +172,12 @@ def test_examples_carry_their_licences() -> None:
 
 
 def test_a_focus_is_never_out_of_range(answer: Answer) -> None:
-    now = focus(answer, "gone", 7, 0.25, True)
+    now = focus(answer, "gone", 7, 0.25, "one")
     assert (now.model, now.index) == (NAMES[0], 1)
     assert (now.result.decision.mask_threshold, now.result.decision.regions) == (0.25, "one")
     assert now.of(NAMES[1]).expression == "cat"
     with pytest.raises(gr.Error, match="forgotten"):
-        focus(None, NAMES[0], 0, 0.5, True)
+        focus(None, NAMES[0], 0, 0.5, "one")
 
 
 @pytest.mark.parametrize(

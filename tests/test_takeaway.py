@@ -142,7 +142,7 @@ def test_one_region_or_all_in_every_file(app_service: Service) -> None:
     for now, regions in ((every, "all"), (best, "one")):
         two = regions == "all"
         archive = zipfile.ZipFile(io.BytesIO(exports.everything(now, "")))
-        assert strings.REGIONS[regions] in archive.read("README.txt").decode()
+        assert strings.REGIONS_NOTE[regions] in archive.read("README.txt").decode()
         for model in NAMES:
             mask = read(archive.read(f"1-red-dog/{model}/mask.png"), "L") > 0
             assert (mask[0, 0], mask[-1, -1]) == (True, two)
