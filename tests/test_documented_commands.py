@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from documented import PAGES, ROOT, Command, commands
+from label_exports import labelme, yolo
 from photoref_fixture import make_photoref
 from refer_fixture import make_refer
 from safetensors.torch import save_file
@@ -21,6 +22,7 @@ MAIN: dict[str, Callable[[list[str]], int]] = {"train": train.__main__.main, "ce
 # Words of the docs that stand for a reader's own files and names; after an option, that option's alone.
 NAMES = {"--data DIR": "own", "--out DIR": "out", "--images DIR": "photos", "COCO": "photos", "DATASET": "unc"}
 NAMES |= {"--refer DIR": "refer", "REFER": "refer", "FILE": "own/instances.json", "PNG": "seen.png"}
+NAMES |= {"--labels DIR": "labelled"}
 NAMES |= {"accumulate=4": "accumulate=3"}  # the drawn official files have three photos to train on
 NAMES |= {"MODEL": "tiny", "A": "tiny", "B": "tiny"}
 
@@ -80,6 +82,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Pa
     make_refer(folder / "refer")
     shutil.move(folder / "refer" / "images", folder / "photos")
     shutil.copytree(own / "photos", folder / "photos", dirs_exist_ok=True)
+    for tool in (yolo, labelme):
+        tool(folder / "labelled")
     shutil.copy(own / "instances.json", folder)
     shutil.copy(own / "photos" / "photo_000.webp", folder / "photo.jpg")
     words = np.array(["red", "green", "dog", "person", "left"])

@@ -10,13 +10,12 @@ from refer_fixture import COLOURS, HEIGHT, WIDTH, make_refer, prepare, prepared
 
 from cefnet.text import Tokenizer
 from train.__main__ import main
-from train.data import official
 from train.data.batches import Batches, BatchSpec
-from train.data.official import Count
 from train.data.plain_pickle import load_plain
 from train.data.reader import ReferData
-from train.data.refer import held_out, join, read_official
-from train.prepare import find_photos
+from train.prepare import public_sets
+from train.prepare.public_sets import Count
+from train.prepare.refer import held_out, join, read_official
 from train.queries import queries, shuffled
 
 NAMES = ("refcoco", "refcoco+", "refcocog", "refclef", "grefcoco", "unc", "unc+", "g-ref", "referit")
@@ -38,7 +37,7 @@ def test_every_data_set_is_read_with_its_photos_in_place(refer: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_pickle_protocols_hold_the_same(refer: Path, tmp_path: Path, name: str) -> None:
-    source = official.DATASETS[name]
+    source = public_sets.DATASETS[name]
     assert read_official(make_refer(tmp_path, protocol=2), source) == read_official(refer, source)
 
 
@@ -165,7 +164,7 @@ def test_joint_has_no_photo_of_any_val_or_test_split(
 ) -> None:
     data = prepared(refer, "joint", tmp_path / "fair")
     assert "4 training photos with 14 expressions" in capsys.readouterr().out
-    out = held_out(read_official(refer, official.DATASETS[name]) for name in official.JOINT)
+    out = held_out(read_official(refer, public_sets.DATASETS[name]) for name in public_sets.JOINT)
     assert out == {1, 4, 5, 6, 7, 8}
     assert {r.image_id for r in data.refs_of("train")} == {2, 3, 9}
     assert {r.image_id for r in data.refs_of("val")} == {4}  # UNC's
@@ -179,7 +178,7 @@ def test_joint_has_no_photo_of_any_val_or_test_split(
 
 
 def test_joint_keeps_every_train_expression_once(refer: Path) -> None:
-    parts = [read_official(refer, official.DATASETS[name]) for name in official.JOINT]
+    parts = [read_official(refer, public_sets.DATASETS[name]) for name in public_sets.JOINT]
     everything = sorted(s["sent"] for p in parts for r in p.refs if r["split"] == "train" for s in r["sentences"])
     joined = join(parts, leaky=True)
     assert sorted(s["sent"] for r in joined.refs if r["split"] == "train" for s in r["sentences"]) == everything
@@ -195,10 +194,10 @@ def test_counts_are_compared_split_by_split(
     assert "120,624       42,404       16,994" in told.out and "142,209       50,000       19,994" in told.out
     assert not (tmp_path / "out").exists()
     public = {"train": Count(12, 6, 3), "val": Count(4, 2, 1), "testA": Count(4, 2, 1), "testB": Count(4, 2, 1)}
-    monkeypatch.setitem(official.PUBLIC, "refcoco(unc)", public)
+    monkeypatch.setitem(public_sets.PUBLIC, "refcoco(unc)", public)
     assert prepare(refer, "refcoco", None, "--check") == 0
     assert capsys.readouterr().out.count("the same") == 4
-    monkeypatch.setitem(official.PUBLIC, "refcoco(unc)", public | {"testB": Count(4, 2, 2), "testC": Count(1, 1, 1)})
+    monkeypatch.setitem(public_sets.PUBLIC, "refcoco(unc)", public | {"testB": Count(4, 2, 2), "testC": Count(1, 1, 1)})
     assert prepare(refer, "refcoco", None, "--check") == 2
     assert "public file: testB, testC\n" in capsys.readouterr().err
     assert prepare(refer, "grefcoco", None, "--check") == 2
@@ -209,7 +208,7 @@ def test_counts_are_compared_split_by_split(
 
 def test_public_counts_add_up_to_what_the_paper_says() -> None:
     wholes = {s: [sum(getattr(c, k) for c in splits.values()) for k in ("expressions", "refs", "photos")]
-              for s, splits in official.PUBLIC.items()}  # fmt: skip
+              for s, splits in public_sets.PUBLIC.items()}  # fmt: skip
     assert wholes["refcoco(unc)"] == [142_210, 50_000, 19_994]  # the paper has one expression less
     assert wholes["refcoco+(unc)"] == [141_564, 49_856, 19_992]
     assert wholes["refcocog(umd)"][0] == wholes["refcocog(google)"][0] == 95_010  # google's test was never released
@@ -226,19 +225,6 @@ def test_missing_photos_are_named_and_may_be_left_out(
     assert not (tmp_path / "out").exists()
     data = prepared(copy, "unc", tmp_path / "out", "--skip-missing")
     assert set(data.images) == {1, 3, 4, 5, 6} and len(data.refs) == 10
-
-
-def test_photos_are_found_under_other_roots_and_names(tmp_path: Path) -> None:
-    for path in ("a.jpg", "deep/er/b.jpg", "train2017/000000000009.jpg"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).touch()
-    asked = ["a.jpg", "b.jpg", "COCO_train2014_000000000009.jpg", "elsewhere/b.jpg", "none.jpg"]
-    assert find_photos(tmp_path, asked) == {
-        "a.jpg": "a.jpg",
-        "b.jpg": "deep/er/b.jpg",
-        "COCO_train2014_000000000009.jpg": "train2017/000000000009.jpg",
-        "elsewhere/b.jpg": "deep/er/b.jpg",
-    }
 
 
 def test_the_folder_of_photos_may_be_relative(refer: Path, tmp_path: Path) -> None:

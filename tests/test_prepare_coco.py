@@ -1,6 +1,6 @@
 """`prepare coco`: from an instance file to a data folder that training can use."""
 
-import argparse
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from cefnet.text import Tokenizer
 from train.__main__ import main
 from train.data import augment
 from train.data.batches import Batches
-from train.data.coco import read_instances
 from train.data.reader import ReferData
 from train.data.samples import BatchSpec
-from train.data.writer import Writer, WriterSpec, sentence_kind, slip
-from train.prepare_coco import add_coco_arguments, prepare_coco, render_report, splits
+from train.data.vocabulary import SYNONYMS
+from train.prepare import prepare_own
+from train.prepare.coco import read_coco
+from train.prepare.own import splits
+from train.prepare.report import render_report
+from train.prepare.writer import Writer, WriterSpec, sentence_kind, slip
 
 Record = dict[str, Any]
 
@@ -39,17 +42,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(source: Path, out: Path, *more: str, instances: Path | None = None) -> None:
-    parser = argparse.ArgumentParser()
-    add_coco_arguments(parser)
-    files = ["--instances", str(instances or source / "instances.json"), "--images", str(source / "photos")]
-    prepare_coco(parser.parse_args([*files, "--out", str(out), *more]))
+def run(source: Path, out: Path, instances: Path | None = None, **options: Any) -> dict[str, Any]:
+    return prepare_own("coco", instances or source / "instances.json", source / "photos", out, **options)
 
 
 @pytest.fixture(scope="module")
 def out(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "data"
-    run(source, folder, "--preview", str(folder / "look" / "sheet.png"), "--val", "0.2", "--typos", "0")
+    run(source, folder, preview_file=folder / "look" / "sheet.png", val=0.2, spec=WriterSpec(typos=0))
     return folder
 
 
@@ -83,7 +83,7 @@ def test_the_data_folder_opens(out: Path, source: Path) -> None:
 
 def test_every_sentence_means_its_object_and_absent_ones_none(out: Path, source: Path) -> None:
     data = ReferData.open(out)
-    writer = Writer(data, read_instances(source / "instances.json"), WriterSpec())
+    writer = Writer(data, SYNONYMS, {}, WriterSpec())
     frames = {i: writer.frame(writer[n]) for n, i in enumerate(writer.ids)}
     for ref in data.refs:
         frame = frames[ref.image_id]
@@ -135,8 +135,8 @@ def test_the_preview_is_a_picture(out: Path) -> None:
 
 
 def test_the_same_seed_writes_the_same(source: Path, tmp_path: Path) -> None:
-    for name, more in {"a": [], "b": ["--workers", "1"], "c": ["--seed", "1"]}.items():
-        run(source, tmp_path / name, *more)
+    for name, more in {"a": {}, "b": {"workers": 1}, "c": {"spec": WriterSpec(seed=1)}}.items():
+        run(source, tmp_path / name, **more)
     a, b, c = ((tmp_path / name / "refs.json").read_bytes() for name in "abc")
     assert a == b != c
 
@@ -152,33 +152,71 @@ def test_splits() -> None:
     assert splits(own, 0.1, 0.1, seed=0) == {p["id"]: p["split"] for p in own}
 
 
-def test_a_photo_that_is_missing_is_named_and_left_out(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_photo_that_is_missing_is_named_and_left_out(source: Path, tmp_path: Path) -> None:
     images = tables(source)["images"]
     images[0]["file_name"] = "gone.jpg"
-    run(source, tmp_path / "out", instances=changed(source, tmp_path, images=images))
+    report = run(source, tmp_path / "out", changed(source, tmp_path, images=images))
     data = ReferData.open(tmp_path / "out")
     assert len(data.images) == 19 and images[0]["id"] not in data.annotations_of
-    assert "photos that can't be used: 1" in (printed := capsys.readouterr().out) and "gone.jpg" in printed
-    images = [i | {"file_name": f"gone/{i['file_name']}"} for i in images]
-    with pytest.raises(ValueError, match="none of the 20 photos can be used; the first: photo gone/"):
-        run(source, tmp_path / "none", instances=changed(source, tmp_path, images=images))
+    assert "photos that can't be used: 1" in render_report(report) and "gone.jpg" in render_report(report)
+    images = [i | {"file_name": f"gone-{i['file_name']}"} for i in images]
+    with pytest.raises(ValueError, match=r"no photo can be used \(the first of 20: .*gone-gone.jpg: no such photo"):
+        run(source, tmp_path / "none", changed(source, tmp_path, images=images))
     assert not (tmp_path / "none").exists()
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "skipped.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_one_of_a_crowd_is_not_described(source: Path, tmp_path: Path) -> None:
     annotations = tables(source)["annotations"]
     first = annotations[0]
     crowd = first | {"id": 9999, "iscrowd": 1, "segmentation": [[0, 0, 90, 0, 90, 70]]}
-    run(source, tmp_path / "out", instances=changed(source, tmp_path, annotations=[*annotations, crowd]))
+    report = run(source, tmp_path / "out", changed(source, tmp_path, annotations=[*annotations, crowd]))
     refs = json.loads((tmp_path / "out" / "refs.json").read_text())
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert first["id"] not in {r["ann_id"] for r in refs} and report["left_out"] == {"a crowd": 1, "one of a crowd": 1}
+    assert first["id"] not in {r["ann_id"] for r in refs}
+    assert (report["left_out"]["a crowd"], report["left_out"]["one of a crowd"]) == (1, 1)
+    why = {row["annotation"]: row["reason"] for row in rows(tmp_path / "out")}
+    assert why["annotation 9999"] == "a crowd" and why[f"annotation {first['id']}"] == "one of a crowd"
+
+
+def test_what_is_not_used_is_listed_with_its_reason(source: Path, tmp_path: Path) -> None:
+    """Every photo and every annotation is in the data or in `skipped.csv`."""
+    table = tables(source)
+    images, annotations = table["images"], table["annotations"]
+    broken, small = images[1], images[2]
+    images[0]["file_name"] = "gone.jpg"
+    small["width"] += 1
+    (tmp_path / "photos").mkdir()
+    for i in images[1:]:
+        (tmp_path / "photos" / i["file_name"]).write_bytes((source / "photos" / i["file_name"]).read_bytes())
+    (tmp_path / "photos" / broken["file_name"]).write_bytes(b"no photo")
+    on = [a for a in annotations if a["image_id"] not in {images[0]["id"], broken["id"], small["id"]}]
+    on[0].update(segmentation=[], bbox=[])
+    on[1]["segmentation"] = [[900, 900, 950, 900, 950, 950]]
+    on[2]["segmentation"] = {"size": [1, 1], "counts": "1"}
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(table))
+    report = prepare_own("coco", file, tmp_path / "photos", tmp_path / "out")
+    said = rows(tmp_path / "out")
+    photos = {row["photo"]: row["reason"] for row in said if not row["annotation"]}
+    assert photos == {
+        "gone.jpg": "no such photo",
+        broken["file_name"]: "photo can't be read",
+        small["file_name"]: "photo of another size",
+    }
+    why = {int(row["annotation"].split()[1]): row["reason"] for row in said if row["annotation"]}
+    assert [why[a["id"]] for a in on[:3]] == ["no mask", "no usable mask", "no usable mask"]
+    described = {r["ann_id"] for r in json.loads((tmp_path / "out" / "refs.json").read_text())}
+    assert described.isdisjoint(why) and described | set(why) == {a["id"] for a in on}
+    assert {row["file"] for row in said} == {str(file)}
+    assert sum(report["left_out"].values()) == len(why) and len(report["photos_left_out"]) == 3
 
 
 def test_kinds_can_be_left_out(source: Path, tmp_path: Path) -> None:
-    run(source, tmp_path / "out", "--without", "positions", "ends", "relations", "--expressions", "1")
+    run(source, tmp_path / "out", spec=WriterSpec(1, without=("positions", "ends", "relations")))
     refs = json.loads((tmp_path / "out" / "refs.json").read_text())
     ways = {s["way"] for r in refs for s in r["sentences"]}
     assert not ways & {"positions", "ends", "relations"} and all(len(r["sentences"]) == 1 for r in refs)
@@ -189,28 +227,9 @@ def test_other_data_is_not_overwritten(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds other data"):
         run(source, tmp_path)
     with pytest.raises(ValueError, match="their sum may be 1"):
-        run(source, tmp_path / "out", "--val", "0.7", "--test", "0.7")
+        run(source, tmp_path / "out", val=0.7, test=0.7)
     with pytest.raises(ValueError, match="nothing can be said of any object"):
-        run(source, tmp_path / "out", "--smallest", "1")
-
-
-def test_boxes_and_areas_are_measured_where_they_lack(tmp_path: Path) -> None:
-    file = tmp_path / "own.json"
-    annotation = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[10, 20, 30, 20, 30, 25, 10, 25]]}
-    image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
-    line = annotation | {"id": 2, "segmentation": [[1, 1, 5, 5]]}
-    bare = {k: v for k, v in annotation.items() if k != "segmentation"} | {"id": 3}
-    guess = annotation | {"id": 4, "score": 0.7, "bbox": [10, 20, 20, 5], "area": 100}
-    record = {"categories": [{"id": 1, "name": "Traffic_Light"}], "images": [image]}
-    file.write_text(json.dumps(record | {"annotations": [annotation, line, bare, guess]}))
-    instances = read_instances(file)
-    first, second = instances.tables["annotations"]
-    assert (first["bbox"], first["area"], first["iscrowd"], first["source"]) == ([10, 20, 20, 5], 100, 0, "people")
-    assert (second["id"], second["source"], second["score"]) == (4, "predicted", 0.7)
-    assert instances.left_out == {"no mask": 2} and instances.tables["categories"] == [
-        {"id": 1, "name": "traffic light"}
-    ]
-    assert instances.synonyms == {"traffic light": ("stoplight", "traffic signal")}
+        run(source, tmp_path / "out", spec=WriterSpec(smallest=1))
 
 
 def test_what_lvis_adds_is_used(tmp_path: Path) -> None:
@@ -225,33 +244,10 @@ def test_what_lvis_adds_is_used(tmp_path: Path) -> None:
         "annotations": [square | {"id": 1, "category_id": 1}, square | {"id": 2, "category_id": 2}],
     }
     (tmp_path / "lvis.json").write_text(json.dumps(table))
-    instances = read_instances(tmp_path / "lvis.json")
-    assert instances.synonyms == {"cup": ("beaker",), "sofa": ("couch",), "zebra": ()}
-    assert instances.tables["images"][0]["file_name"] == "0007.jpg" and instances.verified == {7: ("zebra",)}
-    assert [a["source"] for a in instances.tables["annotations"]] == ["predicted", "people"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "is not JSON"),
-        ("[]", "needs the lists images, annotations, categories; it has a list"),
-        ('{"images": []}', r"it has \['images'\]"),
-        ('{"images": [{"id": 1}], "annotations": [], "categories": []}', "a record of images has no width"),
-        ('{"images": [], "annotations": [], "categories": []}', "has no annotation with a mask"),
-    ],
-)
-def test_files_of_another_kind_are_refused(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "file.json").write_text(content)
-    with pytest.raises(ValueError, match=message):
-        read_instances(tmp_path / "file.json")
-
-
-def test_an_annotation_of_no_photo_is_refused(source: Path, tmp_path: Path) -> None:
-    annotations = tables(source)["annotations"]
-    for wrong in (annotations[0] | {"id": 1, "image_id": 5}, annotations[0]):
-        with pytest.raises(ValueError, match=f"annotation {wrong['id']} has a number twice, or names an unknown"):
-            read_instances(changed(source, tmp_path, annotations=[*annotations, wrong]))
+    labels = read_coco([tmp_path / "lvis.json"])
+    assert labels.synonyms == {"cup": ("cup", "beaker"), "sofa": ("sofa", "couch"), "zebra": ("zebra",)}
+    assert labels.photos[7].name == "0007.jpg" and labels.verified == {7: ("zebra",)}
+    assert [s.source for s in labels.shapes] == ["predicted", "people"]
 
 
 @given(

@@ -14,7 +14,7 @@ from cefnet.photos import STORED, Layout
 from train.__main__ import main
 from train.data.masks import encode_mask
 from train.data.reader import ReferData
-from train.data.upright import turn_upright, warning
+from train.prepare.upright import turn_upright, warning
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 TURNS = range(1, 9)
@@ -144,5 +144,5 @@ def test_a_mask_that_cannot_be_turned_stays_to_be_named() -> None:
 
 def test_a_warning_names_twenty_photos_and_counts_the_others() -> None:
     said = warning([f"{n}.jpg" for n in range(23)], "stored").splitlines()
-    assert said[0].startswith("23 photos") and "pixels as stored; if not, give --labels-on upright" in said[0]
+    assert said[0].endswith("23 photos:") and "pixels as stored; if not, give --labels-on upright" in said[0]
     assert said[1] == "  0.jpg" and said[-2:] == ["  19.jpg", "  and 3 more"] and not warning([], "stored")

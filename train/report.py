@@ -26,7 +26,7 @@ def data_name(folder: Path) -> str:
     """The official data set that `python -m train prepare` made a folder of, else the folder's own name."""
     about = folder / "dataset.json"
     name = json.loads(about.read_text(encoding="utf-8")).get("name") if about.is_file() else None
-    return name if name and name != "coco" else folder.resolve().name  # coco: anyone's own photos and masks
+    return name or folder.resolve().name
 
 
 def table(numbers: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cefnet.photos import read_photo
-from train.data.json_tables import converted, read_json, records
+from train.data.json_tables import by_id, converted, read_json, records
 from train.data.masks import decode_mask
 from train.data.records import Absent, Annotation, ImageRecord, Ref, absent, annotation, caption, image_record, ref
 from train.data.shards import Place, local_shards
@@ -53,9 +53,13 @@ class ReferData:
         instances, where = _table(folder, "instances.json"), f"{folder}/instances.json"
         if not isinstance(instances, dict):
             raise ValueError(f"{where} must hold images, annotations and categories")
-        categories = dict(records(instances.get("categories"), _category, f"{where}: categories"))
-        images = {i.image_id: i for i in records(instances.get("images"), image_record, f"{where}: images")}
-        annotations = {a.ann_id: a for a in records(instances.get("annotations"), annotation, f"{where}: annotations")}
+        categories = by_id(
+            records(instances.get("categories"), _category, f"{where}: categories"), f"{where}: categories"
+        )
+        photo_records = records(instances.get("images"), image_record, f"{where}: images")
+        images = by_id(((i.image_id, i) for i in photo_records), f"{where}: images")
+        shapes = records(instances.get("annotations"), annotation, f"{where}: annotations")
+        annotations = by_id(((a.ann_id, a) for a in shapes), f"{where}: annotations")
         annotations_of: dict[int, list[int]] = {image_id: [] for image_id in images}
         for a in annotations.values():
             if a.image_id not in images or a.category_id not in categories:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.data.json_tables import converted, read_json, records
+from train.data.json_tables import by_id, converted, read_json, records
 from train.data.masks import merge_runs
-from train.data.official import Source
 from train.data.plain_pickle import load_plain
 from train.data.records import text
+from train.prepare.public_sets import Source
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def read_official(root: Path, source: Source) -> Tables:
         raise ValueError(f"{path} holds no list of refs")
     where = str(folder / "instances.json")
     numbers = converted(_numbers, instances["annotations"], where)
+    by_id(((a["id"], a) for a in instances["annotations"]), f"{where}: annotations")
     annotations = {
         a["id"]: converted(_annotation, a, f"{where}, annotation {a['id']}", numbers) for a in instances["annotations"]
     }
@@ -58,9 +59,11 @@ def read_official(root: Path, source: Source) -> Tables:
     for place, record in enumerate(told):
         refs += converted(_refs, record, f"{path}, ref {place}", annotations)
     images = records(instances["images"], _image, f"{where}: images")
+    images = list(by_id(((i["id"], i) for i in images), f"{where}: images").values())
     if missing := {r["image_id"] for r in refs} - {i["id"] for i in images}:
         raise ValueError(f"{path} is about photo {min(missing)}, which is not in {where}")
     categories = records(instances["categories"], _category, f"{where}: categories")
+    categories = list(by_id(((c["id"], c) for c in categories), f"{where}: categories").values())
     return Tables(categories, images, list(annotations.values()), _numbered(refs))
 
 

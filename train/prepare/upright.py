@@ -7,18 +7,16 @@ photos turned by 180 degrees, mirrored ones, and squares. A data folder holds up
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from pycocotools import mask as coco_mask
-from tqdm import tqdm
 
-from cefnet.photos import Layout, layout
+from cefnet.photos import Layout
+from train.data.json_tables import listed
 from train.data.masks import decode_mask, encode_mask
 
 LabelsOn = Literal["upright", "stored"]
 LABELS_ON: tuple[LabelsOn, ...] = ("upright", "stored")
-NAMED = 20  # photos that a warning names one by one
 Record = dict[str, Any]
 
 
@@ -35,17 +33,6 @@ class Upright:
     images: list[Record]
     annotations: list[Record]
     doubtful: list[str]
-
-
-def layouts(root: Path, images: Sequence[Record]) -> dict[int, Layout]:
-    """How photos lie in their files, by the id of their record; photos that can't be read are left out."""
-    found = {}
-    for image in tqdm(images, unit="photo", desc="photos", mininterval=1.0, leave=False, disable=None):
-        try:
-            found[image["id"]] = layout(root / image["file_name"])
-        except ValueError:
-            continue  # reading the data folder names it
-    return found
 
 
 def turn_upright(
@@ -95,10 +82,7 @@ def warning(doubtful: Sequence[str], labels_on: LabelsOn) -> str:
         return ""
     other = next(way for way in LABELS_ON if way != labels_on)
     ways = {"upright": "on the upright photo", "stored": "on the pixels as stored"}
-    lines = [
-        f"{len(doubtful)} photos are turned by their EXIF orientation, and their labels would fit both ways. They are "
-        f"taken to be drawn {ways[labels_on]}; if not, give --labels-on {other}:"
-    ]
-    lines += [f"  {name}" for name in doubtful[:NAMED]]
-    lines += [f"  and {len(doubtful) - NAMED} more"] if len(doubtful) > NAMED else []
-    return "\n".join(lines)
+    return (
+        f"some photos are turned by their EXIF orientation, and their labels would fit both ways. They are taken to be "
+        f"drawn {ways[labels_on]}; if not, give --labels-on {other}. {listed(doubtful, 'photos')}"
+    )

@@ -1,6 +1,7 @@
-"""A photo's generated expressions, several of each object; what `python -m train prepare coco` does with each photo."""
+"""A photo's generated expressions, several of each object; what `prepare` does with each photo of one's own."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,13 +12,13 @@ from torch.utils.data import Dataset, get_worker_info
 from cefnet.photos import squash, squash_mask
 from train.data import augment
 from train.data.absent import tell_absent
-from train.data.coco import Instances
 from train.data.colours import COLOURS
 from train.data.expressions import KINDS, LOOKS, Told, scene_of, tell, with_article
 from train.data.reader import Damaged, ReferData
 from train.data.samples import Companions
 from train.data.things import Frame, Thing, thing
-from train.data.vocabulary import PEOPLE, SYNONYMS, category_name, means
+from train.data.vocabulary import PEOPLE, SYNONYMS, Synonyms, category_name, means
+from train.prepare.labels import BOX
 
 _SIDE = 400  # pixels of the longer side of the frame that is measured
 _WORDS = frozenset(w for ws in (COLOURS, PEOPLE, SYNONYMS, *SYNONYMS.values(), ("back",)) for w in " ".join(ws).split())
@@ -55,7 +56,7 @@ class Written:
         said: how many true claims were made, by kind.
         kept: how many of them single their object out.
         objects: annotations that were to be described.
-        left_out: why others were not, and how many.
+        left_out: annotation id -> why no expression means it.
         damaged: why the photo can't be used; empty if it can.
     """
 
@@ -65,7 +66,7 @@ class Written:
     said: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     objects: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[int, str] = field(default_factory=dict)
     damaged: str = ""
 
 
@@ -74,12 +75,16 @@ class Writer(Dataset):
 
     Args:
         data: an opened data folder.
-        instances: the instance file that it was made from.
+        synonyms: category name -> other words for it.
+        verified: photo's id -> names that somebody made sure are missing; photos that are not here are taken to be
+            annotated with all categories.
         spec: how much to write.
     """
 
-    def __init__(self, data: ReferData, instances: Instances, spec: WriterSpec) -> None:
-        self.data, self.synonyms, self.verified, self.spec = data, instances.synonyms, instances.verified, spec
+    def __init__(
+        self, data: ReferData, synonyms: Synonyms, verified: Mapping[int, Sequence[str]], spec: WriterSpec
+    ) -> None:
+        self.data, self.synonyms, self.verified, self.spec = data, synonyms, verified, spec
         self.ids = sorted(data.images)
         self.kinds = {name: kind for name, kind in KINDS.items() if name not in spec.without}
 
@@ -103,13 +108,15 @@ class Writer(Dataset):
         taken: set[str] = set()
         for target in frame.things:
             if target.area < self.spec.smallest:
-                written.left_out["small"] += 1
+                written.left_out[target.ann_id] = "small"
             elif target.category in crowds:
-                written.left_out["one of a crowd"] += 1
+                written.left_out[target.ann_id] = "one of a crowd"
             else:
                 written.objects += 1
                 if found := self._sentences(target, frame, crowds, taken, rng, written):
                     written.sentences[target.ann_id] = found
+                else:
+                    written.left_out[target.ann_id] = "nothing singles it out"
         written.absent = self._absent(frame, crowds, rng, written.image_id)
         return written
 
@@ -121,7 +128,7 @@ class Writer(Dataset):
         for ann_id in self.data.annotations_of[image_id]:
             annotation = self.data.annotations[ann_id]
             if annotation.iscrowd:
-                written.left_out["a crowd"] += 1
+                written.left_out[ann_id] = "a box without a mask" if annotation.source == BOX else "a crowd"
                 continue
             try:
                 mask = squash_mask(self.data.mask(ann_id).astype(np.uint8), size)
@@ -131,7 +138,7 @@ class Writer(Dataset):
                 name = self.data.categories[annotation.category_id]
                 things.append(thing(ann_id, name, mask, not annotation.predicted))
             else:
-                written.left_out["empty or unreadable mask"] += 1
+                written.left_out[ann_id] = "no usable mask"
         return Frame(squash(image, size), tuple(things))
 
     def crowds(self, image_id: int) -> frozenset[str]:
