@@ -18,8 +18,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {
     "import torch": "import torch",
-    "import cefnet": "import cefnet",
-    "import cefnet, load cefnet-acm": "from cefnet import Predictor; Predictor.from_pretrained('cefnet-acm', 'cpu')",
+    "import cefnet.Predictor": "from cefnet import Predictor",  # `import cefnet` alone leaves torch where it is
+    "import it, load cefnet-acm": "from cefnet import Predictor; Predictor.from_pretrained('cefnet-acm', 'cpu')",
 }
 LONGEST = 120.0  # seconds that the app may take to answer
 
@@ -48,7 +48,7 @@ def _app() -> float:
 
 @contextmanager
 def started() -> Iterator[tuple[str, int]]:
-    """`python app.py` as people run it, from its first page on: models are loaded before it serves.
+    """`python -m app` as people run it, from its first page on: models are loaded before it serves.
 
     Yields:
         Its address and the number of its process.
@@ -60,7 +60,7 @@ def started() -> Iterator[tuple[str, int]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment,
+    process = subprocess.Popen([sys.executable, "-m", "app"], cwd=ROOT, env=environment,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     address, end = f"http://127.0.0.1:{port}/", time.monotonic() + LONGEST
     try:
