@@ -48,6 +48,12 @@ class Verdict(nn.Module):
             seen += [maps.detach().amax((2, 3)), _inside(maps.detach(), mask)]
         return self.out(F.relu(self.w_visual(torch.cat(seen, dim=1)) + self.w_sentence(sentence))).squeeze(1)
 
+    @torch.no_grad()
+    def scale(self, scale: float, shift: float) -> None:
+        """Makes every logit `scale` times what it was, plus `shift`."""
+        self.out.weight *= scale
+        self.out.bias.copy_(self.out.bias * scale + shift)
+
 
 def _inside(x: Tensor, mask: Tensor) -> Tensor:
     """The mean of x, N x C x h x w, where the mask is, N x C."""

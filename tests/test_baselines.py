@@ -6,6 +6,7 @@ import pytest
 from tests.photoref_fixture import make_photoref
 from train.baselines import center, largest
 from train.data.reader import ReferData
+from train.queries import Query
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def data(tmp_path_factory):
 
 def test_center_is_an_ellipse_of_the_mean_size(data):
     image_id = next(iter(data.images))
-    [one, two] = center(data)(image_id, ["dog", "cat"])
+    [one, two] = center(data)([Query(image_id, (), text, "") for text in ("dog", "cat")])
     assert np.array_equal(one.mask, two.mask) and one.present
     photo = data.images[image_id]
     assert one.mask.shape == (photo.height, photo.width)
@@ -28,5 +29,5 @@ def test_center_is_an_ellipse_of_the_mean_size(data):
 
 def test_largest_is_the_largest_annotated_object(data):
     for image_id, ann_ids in data.annotations_of.items():
-        [answer] = largest(data)(image_id, ["anything"])
+        [answer] = largest(data)([Query(image_id, (), "anything", "")])
         assert answer.mask.sum() == max(data.mask(ann_id).sum() for ann_id in ann_ids)

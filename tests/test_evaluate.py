@@ -3,17 +3,20 @@
 import json
 import shutil
 from argparse import ArgumentParser
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from cefnet.config import Decision
+from cefnet.model import CEFNet
 from cefnet.predictor import Predictor
 from cefnet.result import Result
 from cefnet.text import Tokenizer, Tokens
+from cefnet.weights import save
 from tests.photoref_fixture import COLOURS, make_photoref
 from train.answers import ask, shorten
 from train.data.reader import ReferData
@@ -21,8 +24,10 @@ from train.evaluate import add_arguments, evaluate, main
 from train.measure import measure, read_results
 from train.metrics import summarise
 from train.queries import Query, queries, shuffled
-from train.report import report, table
+from train.report import report, reported_splits, table
+from train.typed import WAYS, typed_otherwise
 
+DOG = [Query(1, (), "dog", "")]
 DEFAULT = Decision()  # scores below 0.5 mean "nothing"
 KEYS = {
     "overall_iou", "mean_iou", "precision", "without_refusal", "boundary_f", "by_length", "by_kind",
@@ -143,6 +148,9 @@ class GreyPhoto:
     height: int
     width: int
 
+    def union(self, image_id: int, ann_ids: tuple[int, ...]) -> np.ndarray:
+        return np.zeros((self.height, self.width), bool)
+
     def photo(self, image_id: int) -> np.ndarray:
         return np.full((self.height, self.width, 3), 128, np.uint8)
 
@@ -153,13 +161,13 @@ def test_authors_protocol_cuts_at_the_input_size_and_counts_every_touched_pixel(
     # empty pixel, 2.5 of 4 pixels: 5 of 8 rows and 7 of 12 columns have their centre before it.
     data = GreyPhoto(8, 12)
     one_cell = Cells([[0.9, 0.0], [0.0, 0.0]])
-    [authors] = ask(one_cell, data, "authors")(1, ["dog"])
+    [authors] = ask(one_cell, data, "authors")(DOG)
     assert authors.mask[:5, :7].all() and authors.mask.sum() == 35
-    [ours] = ask(one_cell, data, "ours")(1, ["dog"])
+    [ours] = ask(one_cell, data, "ours")(DOG)
     assert authors.mask[ours.mask].all() and 0 < ours.mask.sum() < 35
-    [all_empty] = ask(one_cell, data, "authors", Decision(mask_threshold=0.95))(1, ["dog"])
+    [all_empty] = ask(one_cell, data, "authors", Decision(mask_threshold=0.95))(DOG)
     assert not all_empty.mask.any()
-    [looser] = ask(one_cell, data, "ours", Decision(mask_threshold=0.2))(1, ["dog"])
+    [looser] = ask(one_cell, data, "ours", Decision(mask_threshold=0.2))(DOG)
     assert looser.mask.sum() > ours.mask.sum()
 
 
@@ -174,7 +182,7 @@ def corners() -> list[list[float]]:
 @pytest.mark.parametrize("own", ["one", "all"])
 def test_another_decision_than_the_models(protocol, own):
     def found(decision):
-        [answer] = ask(Cells(corners(), Decision(regions=own)), GreyPhoto(60, 80), protocol, decision)(1, ["dog"])
+        [answer] = ask(Cells(corners(), Decision(regions=own)), GreyPhoto(60, 80), protocol, decision)(DOG)
         return bool(answer.mask[0, 0]), bool(answer.mask[-1, -1]), answer.present
 
     assert found(Decision(regions="one")) == (True, False, True)
@@ -216,7 +224,7 @@ def test_command_line_options(folder, tmp_path, capsys):
     assert numbers["shuffled"] and numbers["absent_accuracy"] is None and "8-10" in numbers["by_length"]
     run(*common, "--split", "study", "--calibrate")
     assert json.loads(out.read_text())["calibration"]["presence_threshold"] == 1.0
-    assert "presence threshold" in capsys.readouterr().out
+    assert "presence_threshold" in capsys.readouterr().out
 
 
 def test_command_line_decides_otherwise(folder, tmp_path, monkeypatch):
@@ -252,6 +260,9 @@ def test_a_threshold_that_nothing_reaches_refuses_everything(folder, tmp_path, m
         (["baseline:center", "--calibrate"], "not on dev"),
         (["baseline:center", "--calibrate", "--split", "testA"], "not on testA"),
         (["baseline:center", "--limit", "-3"], "at least 1"),
+        (["baseline:center", "--split", "study", "--calibrate", "--clicks", "1"], "nor with clicks"),
+        (["baseline:center", "--clicks", "1"], "neither clicks nor words"),
+        (["baseline:center", "--click-words", "empty"], "need clicks"),
         (["baseline:center", "--presence-threshold", "0.3"], "leave thresholds and regions out"),
     ],
 )
@@ -270,6 +281,82 @@ def test_a_real_model_from_a_folder(folder, data, tiny_checkpoint, tmp_path, pro
     assert json.loads(out.read_text()) == numbers and numbers["n"] == 6
     loose = measure(ask(predictor, data, protocol, Decision(mask_threshold=0.0)), data, queries(data, "dev", 6))
     assert all(record.predicted == 96 * 72 for record in loose)  # a threshold of 0 takes the whole photo
+
+
+@pytest.fixture(scope="module")
+def clicked(tiny_config, tiny_tokenizer, tmp_path_factory):
+    """A weights folder of a tiny model that answers a click with its disc."""
+    torch.manual_seed(0)
+    model = CEFNet(replace(tiny_config, matching=True, clicks=True, right=True)).eval()
+    for layer in model.matching.lean_on:
+        layer.weight.data[0, 2], layer.weight.data[0, 3], layer.bias.data[0] = 60.0, -60.0, -20.0
+    folder = tmp_path_factory.mktemp("weights") / "clicked"
+    save(folder, model, DEFAULT, tiny_tokenizer, {}, "# Clicked\n")
+    return folder
+
+
+def test_a_user_who_clicks_gets_at_what_is_meant(folder, clicked, tmp_path):
+    def numbers(*options):
+        out, lines = tmp_path / "numbers.json", tmp_path / "lines"
+        run(clicked, "--data", folder, "--device", "cpu", "--json", out, "--results", lines, *options)
+        return json.loads(out.read_text()), read_results(lines)
+
+    plain, one, three = numbers()[0], numbers("--clicks", 1), numbers("--clicks", 3)
+    assert plain["clicks"] == 0 and one[0]["clicks"] == 1 and one[0]["click_words"] == "right"
+    assert plain["mean_iou"] < one[0]["mean_iou"] < three[0]["mean_iou"]
+    assert all(record.present and record.intersection for record in one[1])
+    assert one[0]["absent_accuracy"] is None and one[0]["n"] == plain["n"]
+    assert numbers("--clicks", 1)[1] == one[1]  # no chance in it
+    empty, others = (numbers("--clicks", 1, "--click-words", words) for words in ("empty", "other"))
+    assert {record.expression for record in empty[1]} == {""} and empty[0]["mean_iou"] > plain["mean_iou"]
+    assert [r.expression for r in others[1]] != [r.expression for r in one[1]]
+
+
+def test_typed_otherwise_the_mask_stays_or_is_counted(folder, data, tiny_checkpoint, tmp_path, monkeypatch):
+    out = tmp_path / "numbers.json"
+    run(tiny_checkpoint, "--data", folder, "--device", "cpu", "--json", out, "--typed-otherwise")
+    shares = json.loads(out.read_text())["typed_otherwise"]
+    assert set(shares) == {*WAYS, "all"} and shares["final stop"] == shares["capitals"] == 1.0  # normalised away
+    predictor = Predictor.from_pretrained(tiny_checkpoint, "cpu")
+    monkeypatch.setattr("train.typed.WAYS", {"same": str, "other": lambda text: "purple horse"})
+    photos = queries(data, "dev")
+    kept = []
+    for photo in photos:
+        encoded = predictor.encode(data.photo(photo[0].image_id))
+        for query in photo:
+            a, b = (r.found for r in predictor.segment_many(encoded, [query.expression, "purple horse"]))
+            kept.append(not (a | b).any() or (a & b).sum() / (a | b).sum() >= 0.9)
+    found = typed_otherwise(predictor, data, photos)
+    assert found == {"same": 1.0, "other": np.mean(kept), "all": (1 + np.mean(kept)) / 2}
+
+
+def test_which_splits_are_reported(tmp_path):
+    assert "val" not in reported_splits(tmp_path) and {"dev", "test", "testB"} <= set(reported_splits(tmp_path))
+    about = tmp_path / "dataset.json"
+    about.write_text(json.dumps({"name": "unc", "photos": "x"}))
+    assert "val" in reported_splits(tmp_path)
+    about.write_text(json.dumps({"photos": "x"}))
+    assert "val" not in reported_splits(tmp_path)  # anyone's own data
+    about.write_text(json.dumps({"name": "unc", "reported": ["testA"]}))
+    assert reported_splits(tmp_path) == ("testA",)
+    about.write_text(json.dumps({"reported": "val"}))
+    with pytest.raises(ValueError, match="list of splits"):
+        reported_splits(tmp_path)
+
+
+def test_calibration_takes_a_cost_and_brings_scores_to_probabilities(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_: ByColour())
+    monkeypatch.setattr(ByColour, "config", SimpleNamespace(image_size=64, max_tokens=48, right=True))
+    data, out = shutil.copytree(folder, tmp_path / "own"), tmp_path / "numbers.json"
+    (data / "dataset.json").write_text(json.dumps({"reported": ["test"]}))
+    words = ("by colour", "--data", data, "--json", out, "--calibrate")
+    run(*words, "--cost", "0.001")
+    careful = json.loads(out.read_text())["calibration"]
+    run(*words, "--cost", "0.9")
+    careless = json.loads(out.read_text())["calibration"]
+    assert careful["presence_threshold"] < careless["presence_threshold"]
+    assert careful["precision_0.5"] == careful["precision_0.5_without_refusal"] > careless["precision_0.5"]
+    assert careful["score_scale"] > 0 and careful["calibration_error_after"] < careful["calibration_error"]
 
 
 def test_too_long_expressions_are_shortened_counted_and_named(folder, tiny_checkpoint, tmp_path, capsys):

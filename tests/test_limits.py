@@ -43,7 +43,9 @@ def served(app_service: Service, tmp_path_factory: pytest.TempPathFactory) -> It
 def ask(served: SimpleNamespace, photo: Any, expression: Any = "red dog", endpoint: str = "segment") -> str:
     """What the API says to a question, whatever its answer."""
     call = f"{served.api}/call/{endpoint}"
-    response = httpx.post(call, json={"data": [photo, expression, "cefnet-vcm", None, None, None, None, None]}, timeout=60)
+    response = httpx.post(
+        call, json={"data": [photo, expression, "cefnet-vcm", None, None, None, None, None]}, timeout=60
+    )
     if response.status_code != 200:
         return response.text
     return httpx.get(f"{call}/{response.json()['event_id']}", timeout=60).text
@@ -111,7 +113,9 @@ def test_callers_who_have_their_answers_are_forgotten(served: SimpleNamespace, t
     photo = {"path": upload(served, tmp_path), "meta": META}
     queue = served.blocks._queue
     ask(served, photo)
-    call = httpx.post(f"{served.api}/call/segment", json={"data": [photo, "dog", None, None, None, None, None, None]}).json()
+    call = httpx.post(
+        f"{served.api}/call/segment", json={"data": [photo, "dog", None, None, None, None, None, None]}
+    ).json()
     forget_events(queue)
     assert set(queue.pending_event_ids_session) == {call["event_id"]}  # still to be fetched
     assert '"score"' in httpx.get(f"{served.api}/call/segment/{call['event_id']}", timeout=60).text

@@ -12,17 +12,21 @@ from train.metrics import (
     boundary_f,
     by_kind,
     by_length,
+    calibration_error,
     contour,
     iou,
     mean_intervals,
     overlap,
+    scores_and_truth,
     summarise,
 )
-from train.presence import calibrate, decide
+from train.presence import calibrate, decide, scaled
 
 
 def record(truth: int, predicted: int, intersection: int, **fields) -> Record:
-    usual = dict(image_id=1, ann_ids=(1,), expression="dog", kind="free", score=0.9, present=True, boundary_f=0.5)
+    usual = dict(
+        image_id=1, ann_ids=(1,), expression="dog", kind="free", score=0.9, presence=0.9, present=True, boundary_f=0.5
+    )
     return Record(**{**usual, **fields}, truth=truth, predicted=predicted, intersection=intersection)
 
 
@@ -143,6 +147,10 @@ def test_absent_expressions_count_in_absent_accuracy_alone():
     assert numbers["absent_accuracy"] == 0.75 and (numbers["n"], numbers["n_absent"]) == (2, 4)
     assert numbers["refused"] == 0.5 and numbers["boundary_f"] == 0.25
     alone = summarise(present)
+    assert (alone.pop("calibration_error"), numbers["calibration_error"]) == (
+        pytest.approx(0.1),
+        pytest.approx(0.9 - 2 / 6),
+    )
     assert alone.pop("absent_accuracy") is None and alone.pop("n_absent") == 0
     assert all(alone[key] == numbers[key] for key in alone)
     with pytest.raises(ValueError, match="no expressions"):
@@ -190,15 +198,17 @@ def test_numbers_agree_with_a_plain_reference(rows):
 
 
 def test_calibration_takes_the_highest_threshold_that_precision_can_pay_for():
-    hits = [record(4, 4, 4, score=score) for score in np.linspace(0.5, 0.99, 100)]
-    misses = [record(4, 4, 0, score=0.1) for _ in range(100)]  # refusing them costs no precision
-    absent = [record(0, 4, 0, ann_ids=(), score=score) for score in (0.2, 0.4, 0.51, 0.9)]
+    hits = [record(4, 4, 4, presence=score) for score in np.linspace(0.5, 0.99, 100)]
+    misses = [record(4, 4, 0, presence=0.1) for _ in range(100)]  # refusing them costs no precision
+    absent = [record(0, 4, 0, ann_ids=(), presence=score) for score in (0.2, 0.4, 0.51, 0.9)]
     chosen = calibrate(hits + misses + absent)
     # Of 200 expressions, 3 hits may be lost (0.015 < 0.02); the fourth scores 0.5148.
     assert chosen["presence_threshold"] == pytest.approx(0.514)
     assert chosen["precision_0.5"] == pytest.approx(97 / 200)
     assert chosen["precision_0.5_without_refusal"] == 0.5
     assert chosen["absent_accuracy"] == 0.75
+    cheaper = calibrate(hits + misses + absent, cost=0.011)  # two hits may be lost
+    assert cheaper["presence_threshold"] == pytest.approx(0.509) and cheaper["absent_accuracy"] == 0.5
     decided = decide(hits + misses + absent, chosen["presence_threshold"])
     assert summarise(decided)["precision"]["0.5"] == chosen["precision_0.5"]
     assert summarise(decided)["absent_accuracy"] == chosen["absent_accuracy"]
@@ -208,3 +218,42 @@ def test_calibration_without_absent_or_present_expressions():
     assert calibrate([record(4, 4, 4)])["absent_accuracy"] is None
     with pytest.raises(ValueError, match="in the photo"):
         calibrate([record(0, 4, 0, ann_ids=())])
+
+
+def test_calibration_error_by_hand() -> None:
+    """In 0.2..0.3 two scores of mean 0.25, none right; in 0.8..0.9 two of mean 0.85, one right; 1 in the last."""
+    scores, right = np.array([0.22, 0.28, 0.84, 0.86, 1.0]), np.array([False, False, True, False, True])
+    assert calibration_error(scores, right) == pytest.approx((2 * 0.25 + 2 * 0.35 + 0) / 5)
+    assert calibration_error(np.array([0.95, 0.05]), np.array([True, False])) == pytest.approx(0.05)
+
+
+def test_of_an_absent_thing_no_mask_is_right_even_an_empty_one() -> None:
+    some = [record(4, 4, 3), record(4, 4, 2), record(0, 0, 0, ann_ids=()), record(4, 4, 4, present=False)]
+    scores, right = scores_and_truth(some)
+    assert right.tolist() == [True, False, False, True]  # IoU 3/5, 2/6; before refusal
+    assert summarise(some)["calibration_error"] == pytest.approx(abs(0.9 - 2 / 4))
+
+
+def test_scores_are_scaled_to_probabilities() -> None:
+    """The right probabilities' logits are half as large, less 1: the line is found again."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, 20_000)
+    right = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
+    scores = 1 / (1 + np.exp(-logits))
+    some = [record(4, 4, 4 if r else 0, score=float(s)) for s, r in zip(scores, right, strict=True)]
+    line = scaled(some)
+    assert line["score_scale"] == pytest.approx(0.5, abs=0.03) and line["score_shift"] == pytest.approx(-1, abs=0.05)
+    assert line["calibration_error"] > 0.1 > 0.02 > line["calibration_error_after"]
+    with pytest.raises(ValueError, match="can't be scaled"):
+        scaled([record(4, 4, 4)])
+
+
+def test_plural_expressions_stand_apart() -> None:
+    some = [record(10, 10, 10, expression="dog"), record(10, 10, 0, expression="the dog left of the old man")]
+    both = [record(10, 10, 5, ann_ids=(1, 2), expression="two dogs", kind="group")]
+    numbers = summarise(some + both)
+    assert numbers["n"] == 2 and numbers["mean_iou"] == 0.5 and "group" not in numbers["by_kind"]
+    assert numbers["plural"] == {"overall_iou": pytest.approx(1 / 3), "mean_iou": pytest.approx(1 / 3), "n": 1}
+    assert (numbers["short"]["mean_iou"], numbers["long"]["mean_iou"]) == (1.0, 0.0)
+    assert summarise(some)["plural"] is None
+    assert summarise(both)["mean_iou"] == pytest.approx(1 / 3)  # nothing but plurals

@@ -1,6 +1,7 @@
 """Where the next click goes, by hand; and what a batch draws."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from torch import nn
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet
-from cefnet.result import Click
+from cefnet.result import Click, Result
 from cefnet.text import NOTHING_SAID, Tokenizer
-from train.clicks import corrections, middle
+from train.clicks import corrections, middle, play
 from train.data.batches import Batches
 from train.data.reader import ReferData
 from train.data.samples import BatchSpec
@@ -69,6 +70,33 @@ def test_a_correction_is_in_an_error_of_its_kind(seed: int) -> None:
     for click in corrections(answer, truth, 4):
         y, x = int(click.y), int(click.x)
         assert truth[y, x] == click.here and answer[y, x] != click.here
+
+
+def test_a_user_corrects_what_is_shown_until_nothing_is_wrong() -> None:
+    """Answers grow by what is clicked: 'here' adds a 3 x 3 square, 'not here' takes one away."""
+    truths, seen = [mask((2, 2, 5, 5)), mask((0, 0, 3, 3), (8, 8, 11, 11))], []
+
+    def segment(given: Sequence[Sequence[Click]]) -> list[Result | None]:
+        seen.append([list(some) for some in given])
+        return [Shown(some) if some else None for some in given]  # type: ignore[misc]
+
+    results = play(segment, truths, clicks=3)
+    assert [len(some) for some in seen[-1]] == [1, 2] and len(seen) == 4
+    assert seen[-1] == [[Click(3, 3)], [Click(1, 1), Click(9, 9)]]
+    assert all(np.array_equal(r.found, truth) for r, truth in zip(results, truths, strict=True) if r is not None)
+
+
+@dataclass
+class Shown:
+    clicks: Sequence[Click]
+
+    @property
+    def found(self) -> np.ndarray:
+        shown = mask()
+        for click in self.clicks:
+            y, x = int(click.y), int(click.x)
+            shown[y - 1 : y + 2, x - 1 : x + 2] = click.here
+        return shown
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.photoref_fixture import make_photoref
 from train.data.reader import ReferData
-from train.queries import Query, queries, shuffled
+from train.queries import Query, queries, reworded, shuffled
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,25 @@ def test_limit_counts_expressions_of_present_objects(data):
     assert sum(not q.ann_ids for p in everything for q in p) == sum(a.split == "train" for a in data.absent)
     with pytest.raises(ValueError, match="at least 1"):
         queries(data, "train", 0)
+
+
+def test_clicks_go_with_right_words_none_or_those_of_another_object() -> None:
+    photo = [
+        Query(1, (1,), "dog", ""),
+        Query(1, (1,), "brown dog", ""),
+        Query(1, (2,), "cat", ""),
+        Query(1, (), "cow", ""),
+    ]
+    alone = [Query(2, (3,), "car", "")]
+
+    def texts(words: str) -> list[list[str]]:
+        return [[query.expression for query in some] for some in reworded([photo, alone], words)]
+
+    assert texts("right") == [["dog", "brown dog", "cat"], ["car"]]  # nobody clicks on what is absent
+    assert texts("empty") == [["", "", ""], [""]]
+    assert texts("other") == [["cat", "cat", "dog"], [""]]
+    assert [q.ann_ids for q in reworded([photo], "other")[0]] == [(1,), (1,), (2,)]
+    with pytest.raises(ValueError, match="right, empty, other"):
+        reworded([photo], "wrong")
+    with pytest.raises(ValueError, match="nothing to click on"):
+        reworded([photo[3:]], "right")

@@ -13,14 +13,27 @@ from train.__main__ import main
 def test_a_run_becomes_a_shipped_model_with_a_card(tmp_path: Path) -> None:
     data, run, shipped = make_photoref(tmp_path / "data"), tmp_path / "run", tmp_path / "weights"
     common = ["--data", str(data), "--device", "cpu"]
-    short = ["--steps", "1", "--workers", "0", "--set", "model.vocabulary=400"]
+    short = ["--steps", "1", "--workers", "0", "--set", "model.vocabulary=400", "--set", "model.right=True"]
     assert main(["run", "smoke", "--out", str(run), *short, *common]) == 0
-    choices = ["--mask-threshold", "0.4", "--presence-threshold", "0.3", "--regions", "one", "--image-size", "96"]
+    choices = [
+        "--mask-threshold",
+        "0.4",
+        "--presence-threshold",
+        "0.3",
+        "--regions",
+        "one",
+        "--image-size",
+        "96",
+        "--score",
+        "0",
+        "2.5",
+    ]
     assert main(["ship", str(run), "tiny", "--weights", str(shipped), *choices, *common]) == 0
 
     checkpoint = load(shipped / "tiny", "cpu")
     assert checkpoint.decision == Decision(0.4, 0.3, "one") and checkpoint.config.image_size == 96
     assert locate("tiny", root=shipped)[2]  # SHA-256 sums are in the manifest
+    assert checkpoint.model.right is not None and checkpoint.model.right.out.bias.item() == 2.5
     numbers = json.loads((shipped / "tiny" / "numbers.json").read_text())
     assert set(numbers) == {"model", "shuffled", "baseline:center", "baseline:largest"}
     card = (shipped / "tiny" / "README.md").read_text()

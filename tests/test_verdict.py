@@ -47,3 +47,11 @@ def test_no_gradient_reaches_the_mask_and_the_other_maps() -> None:
     fit = torch.rand(1, 1, 2, 2, requires_grad=True)
     nn.functional.softplus(verdict(top, logits, sentence, [fit])).sum().backward()
     assert logits.grad is None and fit.grad is None and top.grad is not None and sentence.grad is not None
+
+
+def test_a_scaled_verdict_says_the_logits_of_a_line() -> None:
+    verdict = Verdict(2, 4)
+    asked = torch.rand(3, 2, 2, 2), torch.rand(3, 1, 4, 4), torch.rand(3, 4)
+    before = verdict(*asked)
+    verdict.scale(0.5, -1.25)
+    torch.testing.assert_close(verdict(*asked), 0.5 * before - 1.25)

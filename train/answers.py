@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from train.clicks import play
 from train.data.reader import ReferData
+from train.queries import Query
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
     from cefnet.config import Decision
-    from cefnet.predictor import Predictor, Result
+    from cefnet.predictor import Photo, Predictor
+    from cefnet.result import Click, Result
     from cefnet.text import Tokenizer
 
 PROTOCOLS = ("ours", "authors")
@@ -23,19 +26,21 @@ class Answer:
 
     Attributes:
         mask: H x W bool at the photo's own size, whether or not the object is taken to be there.
-        score: "Is it there at all", 0..1.
+        score: The probability that the mask is right, 0..1.
+        presence: "Is it there at all", 0..1.
         present: Whether the answer is the mask rather than "nothing".
         shortened: Whether the expression was too long for the model, so that only its beginning was read.
     """
 
     mask: np.ndarray
     score: float = 1.0
+    presence: float = 1.0
     present: bool = True
     shortened: bool = False
 
 
-# Answers to several expressions about one photo, given by its id.
-Answers = Callable[[int, Sequence[str]], list[Answer]]
+# Answers to several questions about one photo.
+Answers = Callable[[Sequence[Query]], list[Answer]]
 
 
 def ask(
@@ -43,6 +48,7 @@ def ask(
     data: ReferData,
     protocol: str = "ours",
     decision: "Decision | None" = None,
+    clicks: int = 0,
 ) -> Answers:
     """A model as something that answers expressions; a photo is encoded once for all of them.
 
@@ -55,29 +61,50 @@ def ask(
             network's input size, the binary map brought to the photo's size (bilinearly), and every pixel
             above 0 counted, which widens each mask by up to a pixel of the network's input.
         decision: How the answers are decided; as the model does if None.
+        clicks: How many clicks a user makes at each answer (`train.clicks.play`); then expressions may be empty.
 
     Raises:
-        ValueError: Unknown protocol, or a decision that the model cannot make.
+        ValueError: Unknown protocol, a negative number of clicks, or a decision that the model cannot make.
     """
+    if clicks < 0:
+        raise ValueError(f"clicks is {clicks}; it must be 0 or more")
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
 
-    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
-        read = [shorten(expression, predictor.tokenizer, predictor.config.max_tokens) for expression in expressions]
-        results = predictor.segment_many(predictor.encode(data.photo(image_id)), read, explain=False)
-        results = [result.decided(decision) for result in results]
-        size = predictor.config.image_size
-        return [
-            Answer(
-                result.mask if protocol == "ours" else _authors_mask(result, size),
-                result.score,
-                result.present,
-                shortened=text != expression,
-            )
-            for result, text, expression in zip(results, read, expressions, strict=True)
-        ]
+    def answers(photo: Sequence[Query]) -> list[Answer]:
+        limit = predictor.config.max_tokens
+        read = [shorten(q.expression, predictor.tokenizer, limit) if q.expression else "" for q in photo]
+        encoded = predictor.encode(data.photo(photo[0].image_id))
+        if clicks:
+            truths = [data.union(query.image_id, query.ann_ids) for query in photo]
+            results = play(lambda given: _with_clicks(predictor, encoded, read, given, decision), truths, clicks)
+        else:
+            results = [r.decided(decision) for r in predictor.segment_many(encoded, read, explain=False)]
+        questions = zip(results, read, photo, strict=True)
+        return [answer(result, text != query.expression, query) for result, text, query in questions]
+
+    def answer(result: "Result | None", shortened: bool, query: Query) -> Answer:
+        if result is None:
+            return Answer(np.zeros_like(data.union(query.image_id, ())), 0.0, 0.0, present=False)
+        mask = result.mask if protocol == "ours" else _authors_mask(result, predictor.config.image_size)
+        return Answer(mask, result.score, result.presence, result.present, shortened)
 
     return answers
+
+
+def _with_clicks(
+    predictor: "Predictor",
+    photo: "Photo",
+    expressions: Sequence[str],
+    clicks: Sequence[Sequence["Click"]],
+    decision: "Decision | None",
+) -> list["Result | None"]:
+    """The answers to expressions with their clicks; None where there are neither."""
+    asked = [n for n, text in enumerate(expressions) if text or clicks[n]]
+    texts, given = [expressions[n] for n in asked], [clicks[n] for n in asked]
+    results = predictor.segment_many(photo, texts, explain=False, clicks=given) if asked else []
+    found = {n: result.decided(decision) for n, result in zip(asked, results, strict=True)}
+    return [found.get(n) for n in range(len(expressions))]
 
 
 def shorten(expression: str, tokenizer: "Tokenizer", max_tokens: int) -> str:

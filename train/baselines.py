@@ -7,6 +7,7 @@ import numpy as np
 
 from train.answers import Answer, Answers
 from train.data.reader import ReferData
+from train.queries import Query
 
 
 def center(data: ReferData) -> Answers:
@@ -21,12 +22,12 @@ def center(data: ReferData) -> Answers:
     # An ellipse with axes as long as the photo's sides has pi / 4 of its area.
     axes = float(np.mean(np.sqrt(shares)) * (4 / np.pi) ** 0.5)
 
-    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
-        photo = data.images[image_id]
+    def answers(asked: Sequence[Query]) -> list[Answer]:
+        photo = data.images[asked[0].image_id]
         mask = np.zeros((photo.height, photo.width), np.uint8)
         box = ((photo.width / 2, photo.height / 2), (axes * photo.width, axes * photo.height), 0.0)
         cv2.ellipse(mask, box, color=1, thickness=-1)
-        return [Answer(mask.astype(bool))] * len(expressions)
+        return [Answer(mask.astype(bool))] * len(asked)
 
     return answers
 
@@ -34,9 +35,9 @@ def center(data: ReferData) -> Answers:
 def largest(data: ReferData) -> Answers:
     """The photo's largest annotated object, with the annotations in hand, whatever is asked."""
 
-    def answers(image_id: int, expressions: Sequence[str]) -> list[Answer]:
-        masks = [data.mask(ann_id) for ann_id in data.annotations_of[image_id]]
-        return [Answer(max(masks, key=np.count_nonzero))] * len(expressions)
+    def answers(asked: Sequence[Query]) -> list[Answer]:
+        masks = [data.mask(ann_id) for ann_id in data.annotations_of[asked[0].image_id]]
+        return [Answer(max(masks, key=np.count_nonzero))] * len(asked)
 
     return answers
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from cefnet.result import Click
+from cefnet.result import Click, Result
 from train.data.samples import BatchSpec, Sample
 
 MOST_CLICKS = 3  # of a training sample
@@ -46,6 +46,28 @@ def corrections(answer: np.ndarray, truth: np.ndarray, count: int = 1) -> list[C
         found += [(int(stats[n, cv2.CC_STAT_AREA]), here, labels, n) for n in range(1, number)]
     largest = sorted(found, key=lambda error: -error[0])[:count]
     return [Click(*middle(labels == n), here) for _, here, labels, n in largest]
+
+
+def play(
+    segment: Callable[[Sequence[Sequence[Click]]], list[Result | None]], truths: Sequence[np.ndarray], clicks: int
+) -> list[Result | None]:
+    """Clicks as a user would who looks at each answer, and is never wrong: after each one at the largest error left.
+
+    Args:
+        segment: Answers questions, each with its list of clicks so far; None stands for no answer yet, all is missing.
+        truths: H x W bool, what each question means.
+        clicks: How many a question.
+
+    Returns:
+        The answers after the last click. Where nothing is wrong any more nothing is clicked.
+    """
+    given: list[list[Click]] = [[] for _ in truths]
+    results = segment(given)
+    for _ in range(clicks):
+        for some, truth, result in zip(given, truths, results, strict=True):
+            some += corrections(np.zeros_like(truth) if result is None else result.found, truth)
+        results = segment(given)
+    return results
 
 
 @dataclass(frozen=True)

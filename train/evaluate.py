@@ -14,16 +14,15 @@ from cefnet.config import add_decision, decision_of
 from train.answers import PROTOCOLS, Answers, ask
 from train.baselines import BASELINES
 from train.data.reader import ReferData
-from train.measure import measure, measure_shared, own_device, write_results
+from train.measure import measure, measure_shared, own_device, place, write_results
 from train.metrics import BINS
-from train.presence import calibrate
-from train.queries import queries, shuffled
-from train.report import data_name, report, table
+from train.presence import calibrate, scaled
+from train.queries import CLICK_WORDS, Query, queries, reworded, shuffled
+from train.report import data_name, report, reported_splits, table
+from train.typed import typed_otherwise
 
 if TYPE_CHECKING:  # baselines are measured without loading torch
     from cefnet.predictor import Predictor
-
-REPORTED = ("dev", "val", "testA", "testB", "test")
 
 
 def evaluate(
@@ -37,6 +36,8 @@ def evaluate(
     model: str = "",
     seed: int = 0,
     progress: bool = False,
+    clicks: int = 0,
+    click_words: str = "right",
 ) -> dict[str, Any]:
     """Measure a model, for example during training.
 
@@ -51,17 +52,27 @@ def evaluate(
         model: Name to report.
         seed: Of the photos' order and of the shuffling.
         progress: Whether to show a progress bar.
+        clicks: How many clicks a user makes at each answer (see `train.clicks.play`).
+        click_words: What the clicks go with: "right", "empty" or "other" expressions (see `reworded`).
 
     Returns:
         JSON-ready numbers: those of `train.metrics.summarise`, and `model`, `data` (its name), `split`,
-        `protocol`, `shuffled`.
+        `protocol`, `shuffled`, `clicks`, `click_words`.
 
     Raises:
-        ValueError: Unknown split, protocol or bins.
+        ValueError: Unknown split, protocol, bins or click words, or a model that takes no clicks.
     """
-    photos = queries(data, split, limit, seed)
-    records = measure(ask(predictor, data, protocol), data, shuffled(photos, seed) if shuffle else photos, progress)
-    return report(records, model, split, protocol, shuffle, bins, data_name(data.folder))
+    photos = _asked(queries(data, split, limit, seed), shuffle, seed, clicks, click_words)
+    records = measure(ask(predictor, data, protocol, clicks=clicks), data, photos, progress)
+    return report(records, model, split, protocol, shuffle, bins, data_name(data.folder), clicks, click_words)
+
+
+def _asked(photos: list[list[Query]], shuffle: bool, seed: int, clicks: int, click_words: str) -> list[list[Query]]:
+    """A split's queries as they are put."""
+    if click_words != "right" and not clicks:
+        raise ValueError(f"{click_words} words need clicks: without them nothing says what is meant")
+    photos = shuffled(photos, seed) if shuffle else photos
+    return reworded(photos, click_words) if clicks else photos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +101,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="deal each photo's expressions to its other objects",
     )
-    parser.add_argument("--calibrate", action="store_true", help="also choose the presence threshold (not on dev)")
+    parser.add_argument("--clicks", type=int, default=0, metavar="N", help="a user corrects each answer N times")
+    parser.add_argument(
+        "--click-words", choices=CLICK_WORDS, default="right", help="what the clicks go with (default: right)"
+    )
+    parser.add_argument(
+        "--typed-otherwise", action="store_true", help="also: how many masks stay when expressions are typed otherwise"
+    )
+    parser.add_argument(
+        "--calibrate", action="store_true",
+        help="also choose the presence threshold, and bring scores to probabilities (not on a split that is reported)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cost", type=float, default=0.02, metavar="X", help="what refusing may cost of Prec@0.5 (default: 0.02)"
+    )
     add_decision(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="of --limit and --shuffle-expressions (default: 0)")
@@ -100,26 +124,29 @@ def main(args: argparse.Namespace) -> None:
     """Measure, print, and write what was asked for.
 
     Raises:
-        ValueError: Unknown model, baseline, split or data folder; calibration on a split that is reported; a decision
+        ValueError: Unknown model, baseline, split or data folder; options that don't go together; a decision
             that the model cannot make.
     """
-    if args.calibrate and (args.split in REPORTED or args.shuffle_expressions):
-        raise ValueError(
-            f"choose the presence threshold on study or on photos kept out of training, not on {args.split} or shuffled"
-        )
+    _check(args)
     data = ReferData.open(args.data)
-    photos = queries(data, args.split, args.limit, args.seed)
-    photos = shuffled(photos, args.seed) if args.shuffle_expressions else photos
-    answers = _answers(args, data)
+    plain = queries(data, args.split, args.limit, args.seed)
+    photos = _asked(plain, args.shuffle_expressions, args.seed, args.clicks, args.click_words)
+    predictor = _predictor(args)
+    answers = _answers(args, data, predictor)
     records = measure_shared(answers, data, photos, progress=True)
     if records is None:  # process 0 has them all
         return
     about = (args.model, args.split, args.protocol, args.shuffle_expressions, args.bins, data_name(args.data))
-    numbers = report(records, *about)
+    numbers = report(records, *about, args.clicks, args.click_words)
+    if args.typed_otherwise and predictor:
+        decision = decision_of(args, predictor.decision)
+        numbers["typed_otherwise"] = typed_otherwise(predictor, data, plain, decision, progress=True)
     print(table(numbers))
     if args.calibrate:
-        numbers["calibration"] = calibrate(records)
-        print("\npresence threshold: " + json.dumps(numbers["calibration"]))
+        numbers["calibration"] = calibrate(records, args.cost)
+        if predictor and predictor.config.right:
+            numbers["calibration"] |= scaled(records)
+        print("\ncalibration: " + json.dumps(numbers["calibration"]))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
@@ -131,15 +158,40 @@ def main(args: argparse.Namespace) -> None:
         draw_sheets(args.sheets, records, answers, data)
 
 
-def _answers(args: argparse.Namespace, data: ReferData) -> Answers:
-    kind, _, name = args.model.partition("baseline:")
-    if name and not kind:
-        if name not in BASELINES:
-            raise ValueError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
-        if (args.mask_threshold, args.presence_threshold, args.regions) != (None, None, None):
-            raise ValueError(f"{args.model} gives masks, not probabilities: leave thresholds and regions out")
-        return BASELINES[name](data)
+def _check(args: argparse.Namespace) -> None:
+    """Refuses options that don't go together; see `main`."""
+    reported = reported_splits(args.data)
+    if args.calibrate and (args.split in reported or args.shuffle_expressions or args.clicks):
+        raise ValueError(
+            f"choose thresholds on photos kept out of training and of reports, such as study, not on {args.split}"
+            f" (reported are {', '.join(reported)}: docs/datasets.md), and neither shuffled nor with clicks"
+        )
+    if args.typed_otherwise and place()[1] > 1:
+        raise ValueError("--typed-otherwise runs in one process; leave torchrun out")
+    if not _baseline(args.model):
+        return
+    if _baseline(args.model) not in BASELINES:
+        raise ValueError(f"no baseline {_baseline(args.model)!r}; choose from {', '.join(BASELINES)}")
+    if (args.mask_threshold, args.presence_threshold, args.regions) != (None, None, None):
+        raise ValueError(f"{args.model} gives masks, not probabilities: leave thresholds and regions out")
+    if args.clicks or args.typed_otherwise:
+        raise ValueError(f"{args.model} reads neither clicks nor words: leave --clicks and --typed-otherwise out")
+
+
+def _baseline(model: str) -> str:
+    """The name of a baseline; empty where it is a model."""
+    return model.removeprefix("baseline:") if model.startswith("baseline:") else ""
+
+
+def _predictor(args: argparse.Namespace) -> "Predictor | None":
+    if _baseline(args.model):
+        return None
     from cefnet.predictor import Predictor
 
-    predictor = Predictor.from_pretrained(args.model, own_device(args.device))
-    return ask(predictor, data, args.protocol, decision_of(args, predictor.decision))
+    return Predictor.from_pretrained(args.model, own_device(args.device))
+
+
+def _answers(args: argparse.Namespace, data: ReferData, predictor: "Predictor | None") -> Answers:
+    if predictor is None:
+        return BASELINES[_baseline(args.model)](data)
+    return ask(predictor, data, args.protocol, decision_of(args, predictor.decision), args.clicks)

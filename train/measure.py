@@ -23,7 +23,7 @@ def measure(
     total = sum(map(len, photos))
     with tqdm(total=total, unit=" expressions", disable=not progress) as bar:
         for photo in photos:
-            given = answers(photo[0].image_id, [query.expression for query in photo])
+            given = answers(photo)
             records += [_record(query, answer, data) for query, answer in zip(photo, given, strict=True)]
             bar.update(len(photo))
     return records
@@ -34,6 +34,7 @@ def _record(query: Query, answer: Answer, data: ReferData) -> Record:
     return Record(
         **asdict(query),
         score=float(answer.score),
+        presence=float(answer.presence),
         present=bool(answer.present),
         truth=int(truth.sum()),
         predicted=int(answer.mask.sum()),

@@ -20,6 +20,8 @@ BINS: dict[str, tuple[tuple[int, int], ...]] = {
     "referit": ((1, 1), (2, 2), (3, 4), (5, 20)),
 }
 
+SHORT, LONG = 2, 6  # words: at most, at least
+
 
 @dataclass(frozen=True)
 class Record:
@@ -30,7 +32,8 @@ class Record:
         ann_ids: The objects that the expression means, mostly one; empty if it names something absent.
         expression: As it was given to the model.
         kind: The data set's kind of expression ("location", "look", ...; "absent" for absent things).
-        score: The model's "is it there at all", 0..1.
+        score: The model's probability that its mask is right, 0..1.
+        presence: The model's "is it there at all", 0..1.
         present: Whether the model answered with a mask rather than with "nothing".
         truth: Pixels of the true mask.
         predicted: Pixels of the predicted mask, whatever `present` says.
@@ -44,6 +47,7 @@ class Record:
     expression: str
     kind: str
     score: float
+    presence: float
     present: bool
     truth: int
     predicted: int
@@ -231,6 +235,30 @@ def _brief(records: Sequence[Record]) -> dict[str, Any]:
     return {"overall_iou": numbers["overall_iou"], "mean_iou": numbers["mean_iou"], "n": len(records)}
 
 
+RIGHT = 0.5  # the IoU from which on a mask is right
+
+
+def scores_and_truth(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Each record's score and whether its mask, before refusal, is right; of an absent thing no mask is."""
+    ious = counts(records, refusal=False)[2]
+    right = (ious >= RIGHT) & np.array([bool(record.ann_ids) for record in records])
+    return np.array([record.score for record in records], dtype=np.float64), right
+
+
+def calibration_error(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: how far, on average, a score is from the share of masks that are right.
+
+    Args:
+        scores: N in 0..1.
+        right: N bool.
+        bins: Of equal width; in each the mean score is compared with the share that is right, and bins count by how
+            many scores they hold (Guo et al., "On calibration of modern neural networks", 2017).
+    """
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, weights=scores - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(scores))
+
+
 def boundaries(records: Sequence[Record]) -> list[float]:
     """Boundary F-measure of each, with refusal: "nothing" is an empty mask."""
     return [r.boundary_f if r.present else float(r.truth == 0) for r in records]
@@ -247,14 +275,18 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
         JSON-ready: `overall_iou`, `mean_iou`, `precision`, `without_refusal` (the same three), `boundary_f`
         (mean, 0 where refused), `by_length`, `by_kind`, `intervals`, `refused` (share of expressions of
         present objects answered with "nothing"), `n`, `shortened` (how many expressions were too long, absent
-        ones too), and, from absent expressions alone, `absent_accuracy` (share answered with "nothing"; None
-        without any) and `n_absent`. Absent expressions are in no other number.
+        ones too), `plural` (of expressions that mean several objects; None without any), `short` and `long` (of at
+        most 2 and at least 6 words), `calibration_error` (of `score`, over all records before refusal), and, from
+        absent expressions alone, `absent_accuracy` (share answered with "nothing"; None without any) and `n_absent`.
+        Absent and plural expressions are in no other number; where all are plural, all numbers are theirs.
 
     Raises:
         ValueError: No expression of a present object, or unknown bins.
     """
-    referring = [record for record in records if record.ann_ids]
+    singular = [record for record in records if len(record.ann_ids) == 1]
+    plural = [record for record in records if len(record.ann_ids) > 1]
     absent = [record for record in records if not record.ann_ids]
+    referring = singular or plural
     if not referring:
         raise ValueError("no expressions to measure")
     return {
@@ -263,6 +295,10 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
         "boundary_f": float(np.mean(boundaries(referring))),
         "by_length": by_length(referring, bins),
         "by_kind": by_kind(referring),
+        "short": _brief([r for r in referring if r.words <= SHORT]),
+        "long": _brief([r for r in referring if r.words >= LONG]),
+        "plural": _brief(plural) if plural else None,
+        "calibration_error": calibration_error(*scores_and_truth(records)),
         "intervals": bootstrap(referring),
         "refused": float(np.mean([not r.present for r in referring])),
         "absent_accuracy": float(np.mean([not r.present for r in absent])) if absent else None,

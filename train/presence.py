@@ -1,4 +1,4 @@
-"""Choosing the presence threshold: below which score a model answers with "nothing"."""
+"""Choosing the presence threshold, below which a model answers with "nothing", and bringing scores to probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from train.metrics import Record, overlap
+from train.metrics import Record, calibration_error, overlap, scores_and_truth
 
 
 def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) -> dict[str, Any]:
@@ -33,10 +33,10 @@ def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) 
     if not referring:
         raise ValueError("the presence threshold needs expressions of objects that are in the photo")
     hits = np.array([overlap([record], refusal=False)["mean_iou"] >= 0.5 for record in referring])
-    scores = np.array([record.score for record in referring])
-    absent = np.array([record.score for record in records if not record.ann_ids])
+    scores = np.array([record.presence for record in referring])
+    absent = np.array([record.presence for record in records if not record.ann_ids])
     chosen = 0.0
-    for threshold in np.arange(steps + 1) / steps:  # present means score >= threshold
+    for threshold in np.arange(steps + 1) / steps:  # present means presence >= threshold
         if hits.mean() - np.mean(hits & (scores >= threshold)) < cost:
             chosen = float(threshold)
     return {
@@ -47,6 +47,40 @@ def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) 
     }
 
 
+def scaled(records: Sequence[Record], rounds: int = 50) -> dict[str, float]:
+    """The line that makes logits of scores into those of probabilities (Platt scaling).
+
+    A model is right more often on the photos that it was trained on than on others, so that its own `right` is too
+    high. Scale and shift are those of maximum likelihood; `train ship` works them into the output's last layer.
+
+    Args:
+        records: Of present and absent expressions, before refusal; not of photos that it was trained on.
+        rounds: Of Newton's method.
+
+    Returns:
+        `score_scale`, `score_shift` (logit = scale * logit + shift), and `calibration_error` before and `..._after`.
+
+    Raises:
+        ValueError: All masks are right, or none is.
+    """
+    scores, right = scores_and_truth(records)
+    if right.all() or not right.any():
+        raise ValueError("scores can't be scaled: all masks are right, or none is")
+    logits = np.log(np.clip(scores, 1e-6, 1 - 1e-6)) - np.log(np.clip(1 - scores, 1e-6, 1))
+    seen, line = np.stack([logits, np.ones_like(logits)], axis=1), np.array([1.0, 0.0])
+    for _ in range(rounds):
+        chance = 1 / (1 + np.exp(-seen @ line))
+        curvature = (seen * (chance * (1 - chance))[:, None]).T @ seen + 1e-6 * np.eye(2)
+        line = line + np.clip(np.linalg.solve(curvature, seen.T @ (right - chance)), -1, 1)
+    after = calibration_error(1 / (1 + np.exp(-seen @ line)), right)
+    return {
+        "score_scale": float(line[0]),
+        "score_shift": float(line[1]),
+        "calibration_error": calibration_error(scores, right),
+        "calibration_error_after": after,
+    }
+
+
 def decide(records: Sequence[Record], presence_threshold: float) -> list[Record]:
-    """The same records with `present` by another threshold: score >= presence_threshold."""
-    return [replace(record, present=record.score >= presence_threshold) for record in records]
+    """The same records with `present` by another threshold: presence >= presence_threshold."""
+    return [replace(record, present=record.presence >= presence_threshold) for record in records]

@@ -56,6 +56,39 @@ def queries(data: ReferData, split: str, limit: int | None = None, seed: int = 0
     return list(chosen.values())
 
 
+CLICK_WORDS = ("right", "empty", "other")
+
+
+def reworded(photos: Sequence[Sequence[Query]], words: str) -> list[list[Query]]:
+    """The expressions of present objects with other words, for objects that clicks point at.
+
+    Args:
+        photos: Queries, photo by photo; those of absent things are left out, for nobody clicks on them.
+        words: "right": as they are; "empty": none; "other": those of the photo's next expression that means another
+            object (none where there is no other).
+
+    Raises:
+        ValueError: Unknown words, or nothing is left.
+    """
+    if words not in CLICK_WORDS:
+        raise ValueError(f"no click words {words!r}; choose from {', '.join(CLICK_WORDS)}")
+    changed = []
+    for photo in photos:
+        present = [query for query in photo if query.ann_ids]
+        texts = [query.expression if words == "right" else "" for query in present]
+        if words == "other":
+            texts = [_next_other(present, n) for n in range(len(present))]
+        changed.append([replace(query, expression=text) for query, text in zip(present, texts, strict=True)])
+    if not any(changed):
+        raise ValueError("no expressions of objects that are in the photo: nothing to click on")
+    return [photo for photo in changed if photo]
+
+
+def _next_other(present: Sequence[Query], n: int) -> str:
+    turned = [*present[n + 1 :], *present[:n]]
+    return next((q.expression for q in turned if not set(q.ann_ids) & set(present[n].ann_ids)), "")
+
+
 def shuffled(photos: Sequence[Sequence[Query]], seed: int = 0) -> list[list[Query]]:
     """Each photo's expressions dealt to its other objects: what a model reaches without the words.
 

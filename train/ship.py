@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data folder; its dev split is measured")
     parser.add_argument("--image-size", type=int, metavar="N", help="instead of the run's")
     add_decision(parser, "the run's")
+    parser.add_argument(
+        "--score", type=float, nargs=2, metavar=("SCALE", "SHIFT"),
+        help="brings the scores to probabilities, as `evaluate --calibrate` says (models with `right`)",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="where NAME goes (default: weights)")
 
@@ -49,9 +53,13 @@ def main(args: argparse.Namespace) -> None:
     """Measures the run on dev and writes its weights, card, numbers and SHA-256 sums.
 
     Raises:
-        ValueError: no such run, or an impossible size or threshold.
+        ValueError: no such run, an impossible size or threshold, or scores to scale of a model without `right`.
     """
     checkpoint = load(args.run, args.device)
+    if args.score:
+        if checkpoint.model.right is None:
+            raise ValueError(f"{args.run} has no output `right` whose scores could be scaled; leave --score out")
+        checkpoint.model.right.scale(*args.score)
     model, decision = checkpoint.model, decision_of(args, checkpoint.decision)
     if args.image_size is not None:
         model.config = replace(checkpoint.config, image_size=args.image_size)

@@ -8,6 +8,7 @@ from PIL import Image
 from train.answers import Answers
 from train.data.reader import ReferData
 from train.metrics import Record, overlap
+from train.queries import Query
 from train.sheets import PREDICTED, TRUTH, Tile, contact_sheet
 
 COLUMNS = 6
@@ -55,7 +56,7 @@ def draw_sheets(folder: Path, records: Sequence[Record], answers: Answers, data:
 
 def tile(record: Record, answers: Answers, data: ReferData) -> Tile:
     """A record as a tile: the photo with the true and the predicted outline; asks again for the mask."""
-    [answer] = answers(record.image_id, [record.expression])
+    [answer] = answers([Query(record.image_id, record.ann_ids, record.expression, record.kind)])
     said = "" if record.present else ', answered with "nothing"'
     return Tile(
         data.photo(record.image_id),
