@@ -150,8 +150,8 @@ def shard() -> Target:
         path = folder / "photos-00.tar"
         path.write_bytes(content)
         with suppress(ValueError):
-            for place in scan(str(path)).values():
-                assert place.url == str(path) and 0 <= place.offset and 0 <= place.size <= len(content), place
+            for place in scan(path).values():
+                assert place.shard == str(path) and 0 <= place.offset and 0 <= place.size <= len(content), place
                 assert len(place.read()) <= place.size
 
     return Target(changed(sound) | st.binary(max_size=2000), check)

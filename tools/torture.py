@@ -183,7 +183,7 @@ def clock(bench: Bench) -> str:
 
 def overwrite(place: Place, content: bytes) -> None:
     """Other bytes for a photo in its shard."""
-    with Path(place.url).open("r+b") as shard:
+    with Path(place.shard).open("r+b") as shard:
         shard.seek(place.offset)
         shard.write(content)
 
