@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.prepare.labels import Labels, Photo
-from train.prepare.photos import find_photos, found
+from train.preparation.labels import Labels, Photo
+from train.preparation.photos import find_photos, found
 
 
 def touched(root: Path, *paths: str) -> Path:

@@ -15,11 +15,11 @@ from label_exports import COLOURS, HEIGHT, NAMES, PHOTOS, WIDTH, drawn, outline,
 
 from train.__main__ import main
 from train.data.reader import ReferData
-from train.prepare import prepare_own
-from train.prepare.coco import NoMask, parts_of, read_coco
-from train.prepare.labelme import read_labelme
-from train.prepare.labels import key, split_of, whole
-from train.prepare.yolo import read_yolo
+from train.preparation import prepare_own
+from train.preparation.coco import NoMask, parts_of, read_coco
+from train.preparation.labelme import read_labelme
+from train.preparation.labels import key, split_of, whole
+from train.preparation.yolo import read_yolo
 
 
 def prepared(export: label_exports.Export, out: Path, **options: Any) -> ReferData:

@@ -13,9 +13,9 @@ from train.__main__ import main
 from train.data.batches import Batches, BatchSpec
 from train.data.plain_pickle import load_plain
 from train.data.reader import ReferData
-from train.prepare import public_sets
-from train.prepare.public_sets import Count
-from train.prepare.refer import held_out, join, read_official
+from train.preparation import public_sets
+from train.preparation.public_sets import Count
+from train.preparation.refer import held_out, join, read_official
 from train.queries import queries, shuffled
 
 NAMES = ("refcoco", "refcoco+", "refcocog", "refclef", "grefcoco", "unc", "unc+", "g-ref", "referit")

@@ -20,11 +20,11 @@ from train.data.batches import Batches
 from train.data.reader import ReferData
 from train.data.samples import BatchSpec
 from train.data.vocabulary import SYNONYMS
-from train.prepare import prepare_own
-from train.prepare.coco import read_coco
-from train.prepare.own import splits
-from train.prepare.report import render_report
-from train.prepare.writer import Writer, WriterSpec, sentence_kind, slip
+from train.preparation import prepare_own
+from train.preparation.coco import read_coco
+from train.preparation.own import splits
+from train.preparation.report import render_report
+from train.preparation.writer import Writer, WriterSpec, sentence_kind, slip
 
 Record = dict[str, Any]
 

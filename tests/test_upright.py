@@ -14,7 +14,7 @@ from cefnet.photos import STORED, Layout
 from train.__main__ import main
 from train.data.masks import encode_mask
 from train.data.reader import ReferData
-from train.prepare.upright import turn_upright, warning
+from train.preparation.upright import turn_upright, warning
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 TURNS = range(1, 9)

@@ -1,1 +1,18 @@
-"""Training and measuring CEFNet: `python -m train --help`."""
+"""Training and measuring CEFNet: `python -m train --help`, or from Python `train.prepare`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from train.preparation import prepare
+
+__all__ = ["prepare"]
+DOORS = {"prepare": "train.preparation"}  # imported when they are used: they load torch
+
+
+def __getattr__(name: str) -> Any:
+    if name not in DOORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(DOORS[name]), name)

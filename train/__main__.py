@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("train.prepare.command", "bring a public data set, or your own photos and masks, into our layout"),
+    "prepare": ("train.preparation.command", "bring a public data set, or your own photos and masks, into our layout"),
     "align": ("train.align", "make a model's text encoder one that knows what tells objects apart"),
     "run": ("train.loop", "train a model by a recipe"),
     "evaluate": ("train.evaluate", "measure a model or a baseline on a split"),

@@ -18,7 +18,7 @@ from train.data.reader import Damaged, ReferData
 from train.data.samples import Companions
 from train.data.things import Frame, Thing, thing
 from train.data.vocabulary import PEOPLE, SYNONYMS, Synonyms, category_name, means
-from train.prepare.labels import BOX
+from train.preparation.labels import BOX
 
 _SIDE = 400  # pixels of the longer side of the frame that is measured
 _WORDS = frozenset(w for ws in (COLOURS, PEOPLE, SYNONYMS, *SYNONYMS.values(), ("back",)) for w in " ".join(ws).split())

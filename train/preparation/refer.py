@@ -17,7 +17,7 @@ from train.data.json_tables import by_id, converted, read_json, records
 from train.data.masks import merge_runs
 from train.data.plain_pickle import load_plain
 from train.data.records import text
-from train.prepare.public_sets import Source
+from train.preparation.public_sets import Source
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from train.data.reader import ReferData
-from train.prepare.labels import Skipped, counted
-from train.prepare.tables import told
-from train.prepare.writer import Written
+from train.preparation.labels import Skipped, counted
+from train.preparation.tables import told
+from train.preparation.writer import Written
 from train.sheets import TRUTH, Tile, contact_sheet
 
 TILES, ABSENT_TILES, COLUMNS = 24, 4, 6

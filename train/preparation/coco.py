@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from train.data.json_tables import read_json
-from train.prepare.labels import (
+from train.preparation.labels import (
     BOX,
     PREDICTED,
     Faults,

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from train.data.json_tables import listed
-from train.prepare import public_sets
-from train.prepare.photos import find_photos, layouts
-from train.prepare.refer import Tables, held_out, join, keep, read_official
-from train.prepare.upright import LabelsOn, turn_upright, warning
+from train.preparation import public_sets
+from train.preparation.photos import find_photos, layouts
+from train.preparation.refer import Tables, held_out, join, keep, read_official
+from train.preparation.upright import LabelsOn, turn_upright, warning
 
 
 def prepare_official(

@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from cefnet.photos import Layout, read_photo
 from train.data.masks import encode, encode_mask, merge_runs
-from train.prepare.labels import BOX, Labels, Patch, Photo, Shape, Skipped
-from train.prepare.upright import LabelsOn, Upright, turn_upright
+from train.preparation.labels import BOX, Labels, Patch, Photo, Shape, Skipped
+from train.preparation.upright import LabelsOn, Upright, turn_upright
 
 Record = dict[str, Any]
 

@@ -11,12 +11,12 @@ import argparse
 from pathlib import Path
 
 from train.data.expressions import KINDS
-from train.prepare import public_sets
-from train.prepare.official import prepare_official
-from train.prepare.own import prepare_own
-from train.prepare.report import TILES, render_report
-from train.prepare.upright import LABELS_ON, LabelsOn
-from train.prepare.writer import WriterSpec
+from train.preparation import public_sets
+from train.preparation.official import prepare_official
+from train.preparation.own import prepare_own
+from train.preparation.report import TILES, render_report
+from train.preparation.upright import LABELS_ON, LabelsOn
+from train.preparation.writer import WriterSpec
 
 OWN = {
     "coco": "your own photos and masks, in COCO-format instance files of any tool",

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cefnet.photos import Layout, layout
 from train.data.json_tables import listed
-from train.prepare.labels import Labels, Skipped
+from train.preparation.labels import Labels, Skipped
 
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .webp .avif .gif .bmp .tif .tiff".split())  # of photos
 

@@ -20,15 +20,15 @@ from cefnet.files import write_whole
 from cefnet.render import png
 from train.data.reader import ReferData
 from train.data.vocabulary import SYNONYMS
-from train.prepare.coco import read_coco
-from train.prepare.labelme import read_labelme
-from train.prepare.labels import Labels, Skipped
-from train.prepare.photos import found, layouts
-from train.prepare.report import preview, report
-from train.prepare.tables import Own, own_tables
-from train.prepare.upright import LabelsOn, warning
-from train.prepare.writer import Writer, WriterSpec, Written, sentence_kind
-from train.prepare.yolo import read_yolo
+from train.preparation.coco import read_coco
+from train.preparation.labelme import read_labelme
+from train.preparation.labels import Labels, Skipped
+from train.preparation.photos import found, layouts
+from train.preparation.report import preview, report
+from train.preparation.tables import Own, own_tables
+from train.preparation.upright import LabelsOn, warning
+from train.preparation.writer import Writer, WriterSpec, Written, sentence_kind
+from train.preparation.yolo import read_yolo
 
 Format = Literal["coco", "yolo", "labelme"]
 Tables = dict[str, Any]  # file name without .json -> content

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from train.prepare.labels import BOX, Faults, Labels, Photo, Shape, boxed, clean, split_of
+from train.preparation.labels import BOX, Faults, Labels, Photo, Shape, boxed, clean, split_of
 
 NO_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 FARTHEST = 2.0  # times width or height; what lies further away is in pixels, not in shares

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from train.data.json_tables import read_json
-from train.prepare.labels import BOX, Faults, Labels, Patch, Photo, Shape, Skipped, boxed, clean, whole
+from train.preparation.labels import BOX, Faults, Labels, Patch, Photo, Shape, Skipped, boxed, clean, whole
 
 CORNERS = 64  # of the polygon that stands for a circle
 BOXES = ("rectangle", "oriented_rectangle")
