@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.network import serve
 from app.publish import space_upload
 from cefnet import hub
+from cefnet.console import words_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,10 +40,8 @@ def publish(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command, or serves; returns 0, or 2 after an error that the user can mend (printed in one line)."""
-    args = build_parser().parse_args(argv)
+    args = build_parser().parse_args(words_of(argv))
     if args.command is None:
-        from app.serve import serve  # here: publishing needs no Gradio
-
         serve()
         return 0
     try:

@@ -55,6 +55,11 @@ async def fetch(url: str, folder: Path, seconds: float = SECONDS, most: int = FI
     except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
         log.info("a photo's URL gives nothing: %r", error)
         raise plain(strings.API_URL.format(size=FILE // 10**6, seconds=SECONDS)) from None
+    return stored(content, folder)
+
+
+def stored(content: bytes, folder: Path) -> str:
+    """The path of a new file with `content`, within `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(dir=folder), "photo")
     path.write_bytes(content)

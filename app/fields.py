@@ -10,14 +10,55 @@ from gradio.data_classes import ImageData
 
 from app import strings
 from app.errors import plain
-from app.fetch import bounded
+from app.fetch import bounded, stored
+from cefnet.arguments import from_base64, is_data_url
 from cefnet.config import REGIONS, regions_of
 
 
 def photo() -> gr.Image:
     """A photo as a file, which `picture_from` reads."""
     component = gr.Image(label=strings.API_PHOTO, type="filepath", image_mode=None)
-    return bounded(unopened(component))
+    return bounded(unopened(inline(component)))
+
+
+def inline(component: gr.Image) -> gr.Image:
+    """`component`, which takes a photo in base64 too: as the photo itself, or in place of its path or URL."""
+
+    class Sent(ImageData):
+        @classmethod
+        def model_validate(cls, obj: Any, **options: Any) -> Sent:
+            text = obj if isinstance(obj, str) else written_out(obj)
+            return super().model_validate(obj if text is None else {"path": saved(text, component)}, **options)
+
+    component.data_model = Sent
+    return component
+
+
+def written_out(payload: Any) -> str | None:
+    """The `data:` URL that stands where a path or a URL could.
+
+    Raises:
+        gr.Error: It is nothing that a photo is sent as.
+    """
+    if not isinstance(payload, dict):
+        raise plain(strings.API_NO_FILE)
+    texts = [payload.get(key) for key in ("path", "url")]
+    return next((text for text in texts if isinstance(text, str) and is_data_url(text)), None)
+
+
+def saved(text: str, component: gr.Image) -> str:
+    """The path of a file that was sent as text, kept as long as an upload.
+
+    Raises:
+        gr.Error: It is no base64.
+    """
+    try:
+        content = from_base64(text, "photo")
+    except ValueError:
+        raise plain(strings.API_NO_FILE) from None
+    path = Path(stored(content, Path(component.GRADIO_CACHE)))
+    component.temp_files.add(str(path))  # removed as uploads are
+    return str(path)
 
 
 def unopened(component: gr.Image) -> gr.Image:

@@ -7,12 +7,19 @@ import os
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
+from starlette._utils import get_route_path
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FILE = 30 * 10**6  # bytes of a photo
 BODY = 10**6  # bytes of anything else: Gradio reads all of a request into memory before it looks at it
-BODIES = {"/gradio_api/upload": FILE + BODY, "/gradio_api/mcp": FILE * 4 // 3 + BODY}  # MCP: files in base64
+INLINE = 8 * 10**6  # bytes of a call with a photo in base64, which waits in memory for its turn; others are uploaded
+BODIES = {
+    "/gradio_api/upload": FILE + BODY,
+    "/gradio_api/mcp": FILE * 4 // 3 + BODY,  # files in base64
+    "/gradio_api/call": INLINE,
+    "/gradio_api/queue/join": INLINE,
+}
 ROOM = 4 * 10**9  # bytes of visitors' files and answers on the disk
 CLOSED = (
     # would write visitors' answers and recordings to disk, where `delete_cache` doesn't look
@@ -36,7 +43,7 @@ class Limited:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, started = scope["path"], False
+        path, started = get_route_path(scope), False
         most = next((size for prefix, size in BODIES.items() if path.startswith(prefix)), BODY)
 
         async def noted(message: Message) -> None:
@@ -55,12 +62,13 @@ class Limited:
 
     async def refusal(self, scope: Scope, most: int) -> PlainTextResponse | None:
         """The answer to what can be refused before its body is read."""
-        if scope["path"].startswith(CLOSED):
+        path = get_route_path(scope)  # without GRADIO_ROOT_PATH, which a proxy may leave before it
+        if path.startswith(CLOSED):
             return PlainTextResponse("Not found", status_code=404)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length[:20]) > most:
             return too_large(most)
-        if scope["method"] == "POST" and scope["path"].startswith("/gradio_api/upload"):
+        if scope["method"] == "POST" and path.startswith("/gradio_api/upload"):
             files = await asyncio.to_thread(kept, Path(get_upload_folder()))
             if sum(size for _, size, _ in files) > self.room:
                 return PlainTextResponse("The server's disk is full. Please try again in a minute.", status_code=507)

@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from app.limits import FILE, ROOM, Limited, make_room
+from app.network import without_proxies
 from app.page import STALE
 from app.service import Service, models_from_environment
 
@@ -49,7 +50,8 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside cleans up like Ctrl-C
     with tempfile.TemporaryDirectory(prefix="cefnet-", ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("GRADIO_TEMP_DIR", folder)  # Gradio leaves files behind where a visitor is connected
-        launch(build(service), mcp_server=tools)
+        with without_proxies():
+            launch(build(service), mcp_server=tools)
 
 
 def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, room: int = ROOM, **options: Any) -> Any:

@@ -181,7 +181,8 @@ API_OUTSIDE = "y={y:g}, x={x:g} is outside the photo, which is {height} high and
 API_URL = """The photo cannot be fetched from this address, which must be public and give at most {size} MB within
 {seconds:g} s. Upload the file instead."""
 API_NO_PHOTO = "photo is missing: send a file or a URL."
-API_NO_FILE = "photo has no path: upload the file first (see the API page), or send its http(s) URL as the path."
+API_NO_FILE = """photo is no file: upload it first (see the API page) and send its path, an http(s) URL as the path, or
+the file itself in base64, with or without data:image/png;base64, before it."""
 API_NO_EXPRESSION = "expression is empty: say what to look for, for example: dog on the left."
 API_CHOICE = "{name} must be one of: {choices}."
 API_NUMBER = "{name} must be a number{limits}."

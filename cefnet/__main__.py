@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cefnet import render
 from cefnet.config import add_decision, decision_of, write_config
+from cefnet.console import words_of
 from cefnet.photos import read_photo
 from cefnet.result import Click, Result
 
@@ -117,7 +118,7 @@ def push(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 after an error that the user can mend (printed in one line)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = words_of(argv)
     if words and words[0] in WINGS:
         return _wing(words[0], words[1:])
     args = build_parser().parse_args(words)

@@ -1,5 +1,6 @@
 """The API: as `gradio_client` and curl meet it."""
 
+import base64
 import json
 import shutil
 import time
@@ -204,18 +205,35 @@ def test_a_photo_that_is_called_a_drawing_is_refused(app: SimpleNamespace, wide_
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        ('{"photo": {"url": "data:image/png;base64,iVBORw0KGgo="}, "expression": "dog"}', strings.API_NO_FILE),
+        ('{"photo": {"url": "data:image/png;base64,iVBORw0KGgo="}, "expression": "dog"}', "not a picture"),
+        ('{"photo": "dog on the left", "expression": "dog"}', "the file itself in base64"),
+        ('{"photo": ["photo.jpg"], "expression": "dog"}', "the file itself in base64"),
+        ('{"photo": {"url": "nowhere"}, "expression": "dog"}', "the file itself in base64"),
         ('{"photo": PHOTO, "expression": "dog \\ud83d"}', "half character"),
     ],
 )
 def test_what_only_raw_json_can_ask(app: SimpleNamespace, wide_photo: Path, question: str, said: str) -> None:
-    """A `data:` URL, which Gradio would decode whatever its size, and half of a surrogate pair."""
+    """What is no photo in place of one, and half of a surrogate pair."""
     (path,) = httpx.post(f"{app.url}/upload", files={"files": wide_photo.read_bytes()}).json()
     file = json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})
     body, kind = question.replace("PHOTO", file), {"Content-Type": "application/json"}
     told = httpx.post(f"{app.url}/call/v2/segment", content=body, headers=kind).json()
     answer = httpx.get(f"{app.url}/call/segment/{told['event_id']}", timeout=90).text
     assert "event: error" in answer and said in answer
+
+
+@pytest.mark.parametrize(
+    "dress",
+    ['"{}"', '"data:image/png;base64,{}"', '{"path": "data:;base64,{}"}', '{"url": "data:image/png;base64,{}"}'],
+)
+def test_a_photo_in_base64_is_read(app: SimpleNamespace, wide_photo: Path, dress: str) -> None:
+    photo = json.loads(dress.replace("{}", base64.b64encode(wide_photo.read_bytes()).decode()))
+    body = {"photo": photo, "expression": "red dog"}
+    event = httpx.post(f"{app.url}/call/v2/segment", json=body).json()["event_id"]
+    told = httpx.get(f"{app.url}/call/segment/{event}", timeout=90).text
+    uploaded = app.client.predict(handle_file(wide_photo), "red dog", api_name="/segment")[0]
+    answer = json.loads(told.partition("data: ")[2].splitlines()[0])[0]
+    assert answer["mask"] == uploaded["mask"] and answer["score"] == uploaded["score"]
 
 
 def test_files_of_the_server_cannot_be_asked_for(app: SimpleNamespace) -> None:

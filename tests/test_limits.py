@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from app import api, fetch, strings
-from app.limits import BODY, FILE, make_room
+from app.limits import BODY, FILE, INLINE, make_room
 from app.publish import ROOT
 from app.serve import forget_events, launch
 from app.service import Service
@@ -60,9 +60,10 @@ def upload(served: SimpleNamespace, tmp_path: Path, name: str = "photo.png") -> 
 
 
 def test_bodies_are_bounded(served: SimpleNamespace) -> None:
-    for path in ("/queue/join", "/call/segment", "/call/v2/segment", "/component_server", "/cancel", "/nothing"):
-        response = httpx.post(f"{served.api}{path}", content=b" " * (BODY + 1), timeout=60)
-        assert response.status_code == 413 and "at most 1,000,000 bytes" in response.text, path
+    limits = dict.fromkeys(("/queue/join", "/call/segment", "/call/v2/segment"), INLINE)  # a photo in base64
+    for path, most in (limits | dict.fromkeys(("/component_server", "/cancel", "/nothing"), BODY)).items():
+        response = httpx.post(f"{served.api}{path}", content=b" " * (most + 1), timeout=60)
+        assert response.status_code == 413 and f"at most {most:,} bytes" in response.text, path
     response = httpx.post(f"{served.api}/upload", files={"files": b" " * (FILE + BODY)}, timeout=60)
     assert response.status_code == 413
     response = httpx.post(f"{served.api}/upload", files=[("files", b" " * (FILE - 10))], timeout=60)

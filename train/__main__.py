@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from cefnet.console import words_of
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("train.preparation.command", "bring a public data set, or your own photos and masks, into our layout"),
     "align": ("train.align", "make a model's text encoder one that knows what tells objects apart"),
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 after an error that the user can mend (printed in one line), 130 when
         interrupted.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = words_of(argv)
     args = build_parser(words[0] if words else None).parse_args(words)
     try:
         import_module(COMMANDS[args.command][0]).main(args)
