@@ -9,6 +9,7 @@ from photoref_fixture import make_photoref
 from refer_fixture import make_refer
 
 import train
+from cefnet.weights import load
 from train.__main__ import main
 from train.preparation.writer import WriterSpec
 
@@ -31,6 +32,18 @@ def test_prepare_reads_the_official_files(tmp_path: Path) -> None:
     folder = train.prepare("unc", refer, refer / "images", tmp_path / "unc")
     refs = json.loads((folder / "refs.json").read_text())
     assert {ref["split"] for ref in refs} == {"train", "val", "testA", "testB"}
+
+
+def test_evaluate_gives_the_numbers_of_the_command(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    data, file = make_photoref(tmp_path / "data"), tmp_path / "numbers.json"
+    common = ["--limit", "5", "--device", "cpu", "--regions", "all", "--json", str(file)]
+    assert main(["evaluate", str(tiny_checkpoint), "--data", str(data), "--split", "dev", *common]) == 0
+    decision = load(tiny_checkpoint, "cpu").decision.changed(regions="all")
+    numbers = train.evaluate(tiny_checkpoint, data, "dev", limit=5, decision=decision, device="cpu")
+    assert json.loads(file.read_text()) == json.loads(json.dumps(numbers))
+    assert train.evaluate("baseline:largest", str(data), limit=5)["n"] == 5
+    with pytest.raises(ValueError, match="leave thresholds and regions out"):
+        train.evaluate("baseline:largest", data, decision=decision)
 
 
 def test_what_is_not_known_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""train/evaluate.py and answers.py on drawn photos, with a predictor that knows colours."""
+"""train/evaluating.py and answers.py on drawn photos, with a predictor that knows colours."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from cefnet.weights import save
 from tests.photoref_fixture import COLOURS, make_photoref
 from train.answers import ask, shorten
 from train.data.reader import ReferData
-from train.evaluate import add_arguments, evaluate, main
+from train.evaluating import add_arguments, evaluate, main
 from train.measure import measure, read_results
 from train.metrics import summarise
 from train.queries import Query, queries, shuffled
@@ -86,7 +86,7 @@ def data(folder):
 
 
 def test_keys_and_what_was_measured(data):
-    numbers = evaluate(ByColour(), data, "dev", model="by colour")
+    numbers = evaluate(ByColour(), data, "dev", name="by colour")
     assert KEYS <= numbers.keys()
     assert (numbers["model"], numbers["split"], numbers["protocol"]) == ("by colour", "dev", "ours")
     assert evaluate(ByColour(), data, "dev", limit=7)["n"] == 7
@@ -261,7 +261,7 @@ def test_a_threshold_that_nothing_reaches_refuses_everything(folder, tmp_path, m
         (["baseline:center", "--calibrate", "--split", "testA"], "not on testA"),
         (["baseline:center", "--limit", "-3"], "at least 1"),
         (["baseline:center", "--split", "study", "--calibrate", "--clicks", "1"], "nor with clicks"),
-        (["baseline:center", "--clicks", "1"], "neither clicks nor words"),
+        (["baseline:center", "--clicks", "1"], "reads no clicks"),
         (["baseline:center", "--click-words", "empty"], "need clicks"),
         (["baseline:center", "--presence-threshold", "0.3"], "leave thresholds and regions out"),
     ],
@@ -277,7 +277,7 @@ def test_a_real_model_from_a_folder(folder, data, tiny_checkpoint, tmp_path, pro
     words = ("--data", folder, "--limit", 6, "--protocol", protocol, "--device", "cpu", "--json", out)
     run(tiny_checkpoint, *words)
     predictor = Predictor.from_pretrained(tiny_checkpoint, "cpu")
-    numbers = evaluate(predictor, data, "dev", limit=6, protocol=protocol, model=str(tiny_checkpoint))
+    numbers = evaluate(predictor, data, "dev", limit=6, protocol=protocol, name=str(tiny_checkpoint))
     assert json.loads(out.read_text()) == numbers and numbers["n"] == 6
     loose = measure(ask(predictor, data, protocol, Decision(mask_threshold=0.0)), data, queries(data, "dev", 6))
     assert all(record.predicted == 96 * 72 for record in loose)  # a threshold of 0 takes the whole photo

@@ -1,4 +1,4 @@
-"""Training and measuring CEFNet: `python -m train --help`, or from Python `train.prepare`."""
+"""Training and measuring CEFNet: `python -m train --help`, or from Python `train.prepare` and `train.evaluate`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from train.evaluating import evaluate
     from train.preparation import prepare
 
-__all__ = ["prepare"]
-DOORS = {"prepare": "train.preparation"}  # imported when they are used: they load torch
+__all__ = ["evaluate", "prepare"]
+DOORS = {"evaluate": "train.evaluating", "prepare": "train.preparation"}  # imported when used: they load torch
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from train.baselines import BASELINES
 from train.card import model_card
 from train.checkpoint import RECIPE, START
 from train.data.reader import ReferData
-from train.evaluate import evaluate, measure, report
+from train.evaluating import evaluate, measure, report
 from train.queries import queries
 
 NUMBERS = "numbers.json"
@@ -25,8 +25,8 @@ SPLIT = "dev"
 def measure_all(predictor: Predictor, data: ReferData, name: str) -> dict[str, dict[str, Any]]:
     """The model, the same with shuffled expressions, and the baselines: title -> numbers of `evaluate`."""
     numbers = {
-        "model": evaluate(predictor, data, SPLIT, model=name, progress=True),
-        "shuffled": evaluate(predictor, data, SPLIT, shuffle=True, model=name, progress=True),
+        "model": evaluate(predictor, data, SPLIT, name=name, progress=True),
+        "shuffled": evaluate(predictor, data, SPLIT, shuffle=True, name=name, progress=True),
     }
     for baseline, answers in BASELINES.items():
         title = f"baseline:{baseline}"

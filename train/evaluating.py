@@ -1,4 +1,4 @@
-"""`python -m train evaluate MODEL --data DIR --split dev`: every number that the model cards state.
+"""`python -m train evaluate MODEL --data DIR --split dev` and `train.evaluate`: all numbers that model cards state.
 
 One model, one decision: an expression answered with "nothing" counts as an empty mask, so that saying
 "nothing" too often costs; the same without refusal stands beside it. MODEL may be `baseline:center` or
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cefnet.config import add_decision, decision_of
+from cefnet.config import Decision, add_decision, decision_of
 from train.answers import PROTOCOLS, Answers, ask
 from train.baselines import BASELINES
 from train.data.reader import ReferData
@@ -26,45 +26,54 @@ if TYPE_CHECKING:  # baselines are measured without loading torch
 
 
 def evaluate(
-    predictor: "Predictor",
-    data: ReferData,
-    split: str,
+    model: "str | Path | Predictor",
+    data: str | Path | ReferData,
+    split: str = "dev",
     limit: int | None = None,
     protocol: str = "ours",
     shuffle: bool = False,
     bins: str = "unc",
-    model: str = "",
+    name: str = "",
     seed: int = 0,
     progress: bool = False,
     clicks: int = 0,
     click_words: str = "right",
+    decision: Decision | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure a model, for example during training.
+    """Measures a model or a baseline on the expressions of a split.
 
     Args:
-        predictor: The model.
-        data: The data set.
-        split: Such as "dev".
+        model: A predictor; or a shipped name, a weights or run folder, a Hub id, "baseline:center" or
+            "baseline:largest".
+        data: Data folder, or what `ReferData.open` made of it.
+        split: Such as "dev" or "val".
         limit: At most this many expressions (see `queries`).
         protocol: "ours" or "authors" (see `ask`).
         shuffle: Deal each photo's expressions to its other objects (see `shuffled`).
         bins: Length bins: "unc", "gref" or "referit".
-        model: Name to report.
+        name: Name to report; empty: that of `model`, if it is one.
         seed: Of the photos' order and of the shuffling.
         progress: Whether to show a progress bar.
         clicks: How many clicks a user makes at each answer (see `train.clicks.play`).
         click_words: What the clicks go with: "right", "empty" or "other" expressions (see `reworded`).
+        decision: How answers are decided; None: as the model does.
+        device: "cpu", "cuda", ... for a model that is loaded; "auto": a GPU if there is one.
 
     Returns:
         JSON-ready numbers: those of `train.metrics.summarise`, and `model`, `data` (its name), `split`,
         `protocol`, `shuffled`, `clicks`, `click_words`.
 
     Raises:
-        ValueError: Unknown split, protocol, bins or click words, or a model that takes no clicks.
+        ValueError: Unknown model, data folder, split, protocol, bins or click words; or clicks or a decision that the
+            model cannot take.
     """
-    photos = _asked(queries(data, split, limit, seed), shuffle, seed, clicks, click_words)
-    records = measure(ask(predictor, data, protocol, clicks=clicks), data, photos, progress)
-    return report(records, model, split, protocol, shuffle, bins, data_name(data.folder), clicks, click_words)
+    tables = data if isinstance(data, ReferData) else ReferData.open(Path(data))
+    photos = _asked(queries(tables, split, limit, seed), shuffle, seed, clicks, click_words)
+    answers = _answers(_opened(model, device), tables, protocol, decision, clicks)
+    records = measure(answers, tables, photos, progress)
+    called = name or (str(model) if isinstance(model, str | Path) else "")
+    return report(records, called, split, protocol, shuffle, bins, data_name(tables.folder), clicks, click_words)
 
 
 def _asked(photos: list[list[Query]], shuffle: bool, seed: int, clicks: int, click_words: str) -> list[list[Query]]:
@@ -127,19 +136,26 @@ def main(args: argparse.Namespace) -> None:
         ValueError: Unknown model, baseline, split or data folder; options that don't go together; a decision
             that the model cannot make.
     """
-    _check(args)
+    if args.calibrate:
+        _check_calibration(args.data, args.split, args.shuffle_expressions or args.clicks > 0)
+    if args.typed_otherwise and place()[1] > 1:
+        raise ValueError("--typed-otherwise runs in one process; leave torchrun out")
+    if args.typed_otherwise and args.model.startswith("baseline:"):
+        raise ValueError(f"{args.model} reads no words: leave --typed-otherwise out")
     data = ReferData.open(args.data)
     plain = queries(data, args.split, args.limit, args.seed)
     photos = _asked(plain, args.shuffle_expressions, args.seed, args.clicks, args.click_words)
-    predictor = _predictor(args)
-    answers = _answers(args, data, predictor)
+    model = _opened(args.model, own_device(args.device))
+    predictor = None if isinstance(model, str) else model
+    own = predictor.decision if predictor else Decision()
+    decision = decision_of(args, own)
+    answers = _answers(model, data, args.protocol, decision if decision != own else None, args.clicks)
     records = measure_shared(answers, data, photos, progress=True)
     if records is None:  # process 0 has them all
         return
     about = (args.model, args.split, args.protocol, args.shuffle_expressions, args.bins, data_name(args.data))
     numbers = report(records, *about, args.clicks, args.click_words)
     if args.typed_otherwise and predictor:
-        decision = decision_of(args, predictor.decision)
         numbers["typed_otherwise"] = typed_otherwise(predictor, data, plain, decision, progress=True)
     print(table(numbers))
     if args.calibrate:
@@ -158,40 +174,37 @@ def main(args: argparse.Namespace) -> None:
         draw_sheets(args.sheets, records, answers, data)
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuses options that don't go together; see `main`."""
-    reported = reported_splits(args.data)
-    if args.calibrate and (args.split in reported or args.shuffle_expressions or args.clicks):
+def _check_calibration(data: Path, split: str, otherwise: bool) -> None:
+    """Refuses to choose anything on what is reported, or on expressions that are not put as they are."""
+    reported = reported_splits(data)
+    if split in reported or otherwise:
         raise ValueError(
-            f"choose thresholds on photos kept out of training and of reports, such as study, not on {args.split}"
+            f"choose thresholds on photos kept out of training and of reports, such as study, not on {split}"
             f" (reported are {', '.join(reported)}: docs/datasets.md), and neither shuffled nor with clicks"
         )
-    if args.typed_otherwise and place()[1] > 1:
-        raise ValueError("--typed-otherwise runs in one process; leave torchrun out")
-    if not _baseline(args.model):
-        return
-    if _baseline(args.model) not in BASELINES:
-        raise ValueError(f"no baseline {_baseline(args.model)!r}; choose from {', '.join(BASELINES)}")
-    if (args.mask_threshold, args.presence_threshold, args.regions) != (None, None, None):
-        raise ValueError(f"{args.model} gives masks, not probabilities: leave thresholds and regions out")
-    if args.clicks or args.typed_otherwise:
-        raise ValueError(f"{args.model} reads neither clicks nor words: leave --clicks and --typed-otherwise out")
 
 
-def _baseline(model: str) -> str:
-    """The name of a baseline; empty where it is a model."""
-    return model.removeprefix("baseline:") if model.startswith("baseline:") else ""
-
-
-def _predictor(args: argparse.Namespace) -> "Predictor | None":
-    if _baseline(args.model):
-        return None
+def _opened(model: "str | Path | Predictor", device: str) -> "Predictor | str":
+    """A predictor, or the name of a baseline."""
+    if not isinstance(model, str | Path):
+        return model
+    kind, _, name = str(model).partition(":")
+    if kind == "baseline":
+        if name not in BASELINES:
+            raise ValueError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
+        return name
     from cefnet.predictor import Predictor
 
-    return Predictor.from_pretrained(args.model, own_device(args.device))
+    return Predictor.from_pretrained(model, device)
 
 
-def _answers(args: argparse.Namespace, data: ReferData, predictor: "Predictor | None") -> Answers:
-    if predictor is None:
-        return BASELINES[_baseline(args.model)](data)
-    return ask(predictor, data, args.protocol, decision_of(args, predictor.decision), args.clicks)
+def _answers(
+    model: "Predictor | str", data: ReferData, protocol: str, decision: Decision | None, clicks: int
+) -> Answers:
+    if not isinstance(model, str):
+        return ask(model, data, protocol, decision, clicks)
+    if decision is not None:
+        raise ValueError(f"baseline:{model} gives masks, not probabilities: leave thresholds and regions out")
+    if clicks:
+        raise ValueError(f"baseline:{model} reads no clicks: leave them out")
+    return BASELINES[model](data)
