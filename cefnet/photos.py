@@ -80,7 +80,11 @@ def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int
             kind; where it is nothing of these, says what it is and how to make a photo of it.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, name or "The photo array")
+        photo = _from_array(source, name := name or "The photo array")
+        height, width = photo.shape[:2]
+        if labelled is not None and labelled != (width, height):
+            raise _misfit(name, Layout(width, height), labelled)
+        return photo
     if isinstance(source, Image.Image):
         return _from_image(source, name or "The image", labelled)
     with _opened(source, name := name or _name(source)) as image:

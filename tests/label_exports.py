@@ -67,6 +67,28 @@ def write(path: Path, table: Any) -> Path:
     return path
 
 
+def table(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """A plain COCO table, and its photos in `folder`/photos."""
+    write_photos(folder / "photos")
+    images = [{"id": n + 1, "file_name": f"p{n}.png", "width": WIDTH, "height": HEIGHT} for n in range(PHOTOS)]
+    annotations = [
+        {"id": 10 * n + c, "image_id": n + 1, "category_id": c, "segmentation": [outline(n, name)]}
+        for n in range(PHOTOS)
+        for c, name in enumerate(NAMES, start=1)
+    ]
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": c + 1, "name": NAMES[c]} for c in (0, 1)],
+    }
+
+
+def labelme_file(folder: Path, *shapes: dict[str, Any], **more: Any) -> Path:
+    """A labelme file in `folder`/json for a photo in `folder`/photos, which Windows wrote."""
+    about = {"imagePath": "..\\photos\\p0.png", "imageHeight": HEIGHT, "imageWidth": WIDTH}
+    return write(folder / "json" / "p0.json", {"version": "4.5.6", "shapes": list(shapes)} | about | more)
+
+
 def cvat(folder: Path) -> Export:
     """COCO 1.0: the second object was drawn with the brush, which CVAT writes as RLE and calls a crowd."""
     write_photos(folder / "images" / "default")

@@ -11,7 +11,7 @@ from typing import Any
 import label_exports
 import numpy as np
 import pytest
-from label_exports import COLOURS, HEIGHT, NAMES, PHOTOS, WIDTH, drawn, outline, write, write_photos
+from label_exports import COLOURS, NAMES, PHOTOS, WIDTH, drawn, labelme_file, table, write, write_photos
 
 from train.__main__ import main
 from train.data.reader import ReferData
@@ -84,22 +84,6 @@ def test_on_the_command_line_the_labels_folder_is_that_of_the_photos(tmp_path: P
 
 
 # Ids
-
-
-def table(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """A plain COCO table and its photos in `folder`/photos."""
-    write_photos(folder / "photos")
-    images = [{"id": n + 1, "file_name": f"p{n}.png", "width": WIDTH, "height": HEIGHT} for n in range(PHOTOS)]
-    annotations = [
-        {"id": 10 * n + c, "image_id": n + 1, "category_id": c, "segmentation": [outline(n, name)]}
-        for n in range(PHOTOS)
-        for c, name in enumerate(NAMES, start=1)
-    ]
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": c + 1, "name": NAMES[c]} for c in (0, 1)],
-    }
 
 
 def coco(folder: Path, labels: Any) -> label_exports.Export:
@@ -304,11 +288,6 @@ def test_folders_without_class_names_are_refused(names: str, said: str, tmp_path
         read_yolo(tmp_path)
 
 
-def labelme_file(folder: Path, *shapes: dict[str, Any], **more: Any) -> Path:
-    about = {"imagePath": "..\\photos\\p0.png", "imageHeight": HEIGHT, "imageWidth": WIDTH}
-    return write(folder / "json" / "p0.json", {"version": "4.5.6", "shapes": list(shapes)} | about | more)
-
-
 def test_labelme_groups_circles_and_lines(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", range(1))
     part = {"label": "Chair", "shape_type": "polygon", "group_id": 3}
@@ -335,6 +314,7 @@ def test_labelme_groups_circles_and_lines(tmp_path: Path) -> None:
     ("shape", "said"),
     [
         ({"points": [[0, 0], [8, 0], [8, 8]]}, "shape 1: it has no label"),
+        ({"label": "a"}, r"shape 1 \(a\): 'points' is missing"),
         ({"label": "a", "points": [[0, 0], [8, 0]]}, r"shape 1 \(a\): it needs 3 points"),
         ({"label": "a", "points": [[0, 0, 1]] * 3}, r"shape 1 \(a\): too many values"),
         (

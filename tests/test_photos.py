@@ -65,6 +65,9 @@ def test_a_photo_that_its_labels_do_not_fit_is_refused_before_it_is_decoded(monk
     exif[0x0112] = 6
     content = encoded(Image.fromarray(RAMP), exif=exif.tobytes())  # 6 x 4 as stored, 4 x 6 upright
     assert read_photo(content, labelled=(4, 6)).shape == (6, 4, 3)
+    assert read_photo(RAMP, labelled=(6, 4)).shape == (4, 6, 3)
+    with pytest.raises(ValueError, match="The photo array is 6 x 4 pixels, but its labels say 4 x 6"):
+        read_photo(RAMP, labelled=(4, 6))
     with pytest.raises(ValueError, match=r"photo a is 4 x 6 pixels \(EXIF orientation 6 .*labels say 6 x 4"):
         read_photo(content, "photo a", labelled=(6, 4))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))

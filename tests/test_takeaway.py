@@ -20,6 +20,10 @@ from pycocotools.coco import COCO
 from app import exports, figure, strings
 from app.picture import picture_from
 from app.service import Answer, Focus, Service, Session
+from train.data.masks import decode_mask
+from train.preparation.coco import read_coco
+from train.preparation.photos import found, layouts
+from train.preparation.tables import own_tables
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,16 @@ def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: 
     assert masks[0]["bbox"] == [xs.min(), ys.min(), xs.max() + 1 - xs.min(), ys.max() + 1 - ys.min()]
     assert masks[0]["area"] == mask.sum() and masks[0]["score"] == answer.results[NAMES[0]][0].score
     assert str(tmp_path) not in file.read_text()
+
+
+def test_coco_json_of_a_photo_on_its_side_comes_back_as_labels(now: Focus, tall_photo: Path, tmp_path: Path) -> None:
+    file, photos = tmp_path / "coco.json", tall_photo.parent
+    file.write_bytes(exports.coco_json(now.answer))
+    labels = found(read_coco([file]), photos)
+    own = own_tables(labels, *layouts(photos, {n: photo.name for n, photo in labels.photos.items()}), "upright")
+    first = own.tables["annotations"][0]
+    assert (first["source"], own.labels.skipped, own.doubtful) == ("predicted", [], [])
+    assert np.array_equal(decode_mask(first["segmentation"], 1200, 140) > 0, read(exports.mask_png(now), "L") > 0)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 from refer_fixture import make_refer, prepared
 
 from cefnet.photos import STORED, Layout
 from train.__main__ import main
-from train.data.masks import encode_mask
+from train.data.masks import encode, encode_mask
 from train.data.reader import ReferData
 from train.preparation.upright import turn_upright, warning
 
@@ -105,6 +106,33 @@ def test_squares_are_asked_about_by_name(
     )
     assert on_their_objects(tmp_path / "out") == (on == "upright")
     assert main(["prepare", "coco", *words, "--labels-on", on]) == 0 and on_their_objects(tmp_path / "out")
+
+
+@pytest.mark.parametrize("on", ["upright", "stored"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_labels_without_sizes_are_asked_about_too(
+    orientation: int, on: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """YOLO's labels are in shares of a width and a height that they don't tell."""
+    labelled(tmp_path, orientation, (60, 44), on)
+    table = json.loads((tmp_path / "labels.json").read_text())
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "classes.txt").write_text("suitcase\nchair\n")
+    for image in table["images"]:
+        shown = [a for a in table["annotations"] if a["image_id"] == image["id"]]
+        lines = [f"{a['category_id'] - 1} {shares(a['segmentation'], image)}" for a in shown]
+        (tmp_path / "labels" / f"{image['id']}.txt").write_text("\n".join(lines))
+    words = ["prepare", "yolo", "--labels", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(words) == 0 and "fit both ways" in capsys.readouterr().err
+    assert on_their_objects(tmp_path / "out") == (on == "upright")
+    assert main([*words, "--labels-on", on]) == 0 and on_their_objects(tmp_path / "out")
+
+
+def shares(segmentation: Any, image: dict[str, Any]) -> str:
+    """The outer corners of a mask in shares of its photo."""
+    x, y, w, h = coco_mask.toBbox(encode(segmentation, image["height"], image["width"]))
+    corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+    return " ".join(f"{a / image['width']} {b / image['height']}" for a, b in corners)
 
 
 def test_official_labels_on_a_photo_on_its_side_are_turned(tmp_path: Path) -> None:

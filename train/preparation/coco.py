@@ -87,7 +87,7 @@ def _read_file(path: Path) -> Labels:
     faults.check()
     verified = {photos[k].number: _absent(i, names) for k, i in images.items() if "neg_category_ids" in i}
     shapes = _doubted(shapes, images, photos, names)
-    synonyms = {names[k]: tuple(clean(str(s)) for s in c.get("synonyms") or ()) for k, c in categories.items()}
+    synonyms = {names[k]: tuple(clean(str(s)) for s in _list(c.get("synonyms"))) for k, c in categories.items()}
     numbered = dict.fromkeys(names.values())  # a name that has two ids is one category
     ids = {name: next(number for k, number in numbers(names).items() if names[k] == name) for name in numbered}
     by_number = {number: name for name, number in ids.items()}
@@ -253,7 +253,11 @@ def _flat(polygon: Any) -> list[float]:
 
 
 def _absent(image: Record, names: dict[str, str]) -> tuple[str, ...]:
-    return tuple(names[_key(c)] for c in image["neg_category_ids"] if _key(c) in names)
+    return tuple(names[_key(c)] for c in _list(image["neg_category_ids"]) if _key(c) in names)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _doubted(
@@ -263,7 +267,7 @@ def _doubted(
     partly = {
         (photos[k].number, names.get(_key(c)))
         for k, i in images.items()
-        for c in i.get("not_exhaustive_category_ids", ())
+        for c in _list(i.get("not_exhaustive_category_ids"))
     }
     if not partly:
         return shapes

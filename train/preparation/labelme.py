@@ -63,29 +63,31 @@ def _size(raw: Mapping[str, Any], name: str, faults: Faults) -> tuple[int, int] 
 
 def _shapes(table: list[Any], photo: Photo, first: int, faults: Faults, skipped: list[Skipped]) -> list[Shape]:
     """The objects of a file; what belongs to one group is one object."""
-    parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    parts: dict[tuple[str, str, int], list[Any]] = defaultdict(list)  # of an object: label, group, or its own place
+    places: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    boxes = set()
     for place, shape in enumerate(table, start=1):
         label = shape.get("label") if isinstance(shape, dict) else None
         if not isinstance(label, str) or not label.strip():
             faults.add(f"{photo.file}, shape {place}: it has no label")
             continue
-        kind = shape.get("shape_type") or "polygon"
+        kind = str(shape.get("shape_type") or "polygon")
         if kind not in PARTS:
             skipped.append(Skipped(photo.file, photo.name, f"shape {place}", "no mask", f"a {kind} has no inside"))
             continue
         try:
             part = PARTS[kind](shape)
         except (TypeError, ValueError, LookupError, OverflowError) as error:
-            faults.add(f"{photo.file}, shape {place} ({label}): {error}")
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            faults.add(f"{photo.file}, shape {place} ({label}): {reason}")
             continue
         group = shape.get("group_id")
         alone = group is None or kind in BOXES
-        member = (clean(label), f"{kind} {place}" if alone else str(group))
+        member = (clean(label), "" if alone else str(group), place if alone else 0)
         parts[member].append(part)
         places[member].append(place)
+        boxes |= {member} if kind in BOXES else set()
     named = {m: f"shape{'s' * (len(places[m]) > 1)} {', '.join(map(str, places[m]))}" for m in parts}
-    boxes = {m for m in parts if m[1].startswith(BOXES)}
     return [
         Shape(number, photo.number, m[0], tuple(parts[m]), named[m], m in boxes, BOX if m in boxes else "people")
         for number, m in enumerate(parts, start=first)

@@ -179,9 +179,10 @@ def splits(images: Sequence[Mapping[str, Any]], val: float, test: float, seed: i
 
 
 def unused(labels: Labels, written: Sequence[Written]) -> list[Skipped]:
-    """Photos that could not be decoded, and objects that no expression means."""
+    """Photos that could not be decoded or have no object, and objects that no expression means."""
     shapes = {shape.number: shape for shape in labels.shapes}
-    rows = []
+    empty = labels.photos.keys() - {shape.photo for shape in labels.shapes}
+    rows = [Skipped(p.file, p.name, "", "no object on it") for n, p in labels.photos.items() if n in empty]
     for w in written:
         photo = labels.photos[w.image_id]
         if w.damaged:

@@ -74,7 +74,7 @@ def render_report(summary: Mapping[str, Any]) -> str:
     lines += ["", f"words: {words['mean']:.2f} each, {words['longest']} at most, {words['different']:,} different"]
     lines.append(f"expressions of so many words: {bins}")
     photos = summary["photos_left_out"]
-    lines += [f"photos that can't be used: {len(photos)}"] if photos else []
+    lines += [f"photos that are not used: {len(photos)}"] if photos else []
     lines += [f"  {reason}" for reason in photos[:10]] + (["  ..."] if len(photos) > 10 else [])
     return "\n".join(lines)
 
