@@ -64,7 +64,7 @@ def line(result: Result, colour: Colour) -> str:
     else:
         note = strings.AREA.format(area=100 * area) if area else strings.NO_PIXEL
     low = "" if result.present else " low"
-    fill, mark = 100 * min(max(result.score, 0), 1), 100 * result.decision.presence_threshold
+    fill, mark = 100 * min(max(result.presence, 0), 1), 100 * result.decision.presence_threshold
     return f"""<li><i class="swatch" style="background:{css(colour)}"></i><span class="said">{escape(result.expression)}
 </span><span class="note">score <b>{result.score:.2f}</b>, {note}</span>
 <span class="meter{low}" title="{strings.SCORE_HINT}"><i style="width:{fill:.1f}%"></i><u style="left:{mark:.1f}%"></u>

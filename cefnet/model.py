@@ -184,13 +184,8 @@ class CEFNet(nn.Module):
             ValueError: P photos do not match N expressions and no `photo_index` says which is whose, or clicks for a
                 model without them.
         """
-        n, p = ids.shape[0], photo.photos
-        if photo_index is None:
-            if p not in (1, n):
-                raise ValueError(f"{p} photos and {n} expressions: pass photo_index")
-            photo_index = torch.arange(n, device=ids.device) if p == n else ids.new_zeros(n)
         words, sentence = self.text(ids, mask)
-        photo = photo.select(photo_index)
+        photo = photo.select(_whose(photo.photos, ids) if photo_index is None else photo_index)
         fit = self.matching(photo.places, sentence) if self.matching is not None else None
         hints = self._hints(photo, fit, clicks)
         sums, fused = self._fuse(photo.encoded, words, sentence, mask, hints, explain)
@@ -256,3 +251,11 @@ class CEFNet(nn.Module):
             fused[i] = fusion(e, words, sentence, mask, hints, explain)
             sums.append(fusion.add(e, fused[i]))
         return sums, fused
+
+
+def _whose(photos: int, ids: Tensor) -> Tensor:
+    """The photo of each expression, where one each or the same one is meant: N."""
+    n = len(ids)
+    if photos not in (1, n):
+        raise ValueError(f"{photos} photos and {n} expressions: pass photo_index")
+    return torch.arange(n, device=ids.device) if photos == n else ids.new_zeros(n)

@@ -11,6 +11,7 @@ from cefnet.model import CEFNet, Output
 from train.losses import (
     LossWeights,
     Objective,
+    Target,
     category_loss,
     contour,
     dice_loss,
@@ -73,7 +74,7 @@ def test_the_paper_sums_plain_cross_entropies() -> None:
     out = output(zeros, boundary_logits=tuple(zeros), body_logits=tuple(zeros))
     mask = torch.zeros(1, 8, 8, dtype=torch.uint8)
     mask[0, 2:5, 2:5] = 1
-    terms = Objective(LossWeights(), CONFIG, 3)(out, mask, torch.tensor([True]))
+    terms = Objective(LossWeights(), CONFIG, 3)(out, Target(mask, torch.tensor([True])))
     assert terms["total"].item() == pytest.approx(12 * math.log(2), rel=1e-5)
 
 
@@ -106,7 +107,9 @@ def test_targets_are_cell_averages() -> None:
     mask = torch.zeros(1, 4, 4, dtype=torch.uint8)
     mask[0, :2, :1] = 1  # half of the first 2 x 2 cell
     logit = torch.tensor([[[[0.0, -60], [-60, -60]]]])
-    terms = Objective(LossWeights(mask=(1.0, 0, 0, 0)), CONFIG, 3)(output([logit] * 4), mask, torch.tensor([True]))
+    terms = Objective(LossWeights(mask=(1.0, 0, 0, 0)), CONFIG, 3)(
+        output([logit] * 4), Target(mask, torch.tensor([True]))
+    )
     assert terms["mask"].item() == pytest.approx(math.log(2) / 4, rel=1e-5)
 
 
@@ -114,7 +117,7 @@ def test_presence_and_absent_samples() -> None:
     out = output([torch.zeros(2, 1, 2, 2)] * 4, presence_logit=torch.tensor([0.0, 0.0]))
     masks = torch.zeros(2, 2, 2, dtype=torch.uint8)
     masks[0] = 1
-    terms = Objective(LossWeights(dice=1.0, presence=1.0), CONFIG, 3)(out, masks, torch.tensor([True, False]))
+    terms = Objective(LossWeights(dice=1.0, presence=1.0), CONFIG, 3)(out, Target(masks, torch.tensor([True, False])))
     assert terms["presence"].item() == pytest.approx(math.log(2), rel=1e-5)
     assert torch.isfinite(terms["total"])
 
@@ -188,9 +191,9 @@ def test_rivals_are_off_unless_asked_for() -> None:
     masks = torch.zeros(2, 8, 8)
     masks[0, :, :4], masks[1, :, 4:] = 1, 1
     there, objects = torch.tensor([True, True]), LEFT_AND_RIGHT
-    assert "rivals" not in Objective(LossWeights(), CONFIG, 0)(output(zeros), masks, there, objects=objects)
+    assert "rivals" not in Objective(LossWeights(), CONFIG, 0)(output(zeros), Target(masks, there, objects=objects))
     losses = [Objective(LossWeights(rivals=w), CONFIG, 0) for w in (0.0, 0.5)]
-    off, on = (loss(output(zeros), masks, there, objects=objects) for loss in losses)
+    off, on = (loss(output(zeros), Target(masks, there, objects=objects)) for loss in losses)
     wanted = 3 * math.log(2)  # levels 1 to 3; the fourth has one place and so one object
     assert on["rivals"].item() == pytest.approx(wanted)
     assert on["total"].item() == pytest.approx(off["total"].item() + 0.5 * wanted)
@@ -206,7 +209,8 @@ def test_alignment_by_hand() -> None:
     masks[0, :, :4], masks[1, :, 4:] = 1, 1
     multimodal = tuple(torch.randn(2, 8, s, s) for s in (4, 2, 2))
     there = torch.tensor([True, True])
-    terms = loss(output(zeros, multimodal=multimodal), masks, there, objects=LEFT_AND_RIGHT)
+    target = Target(masks, there, objects=LEFT_AND_RIGHT)
+    terms = loss(output(zeros, multimodal=multimodal), target)
     assert terms["alignment"].item() == pytest.approx(2 * math.log(2))
     assert terms["total"].item() == pytest.approx(terms["mask"].item() + 0.25 * 2 * math.log(2))
 

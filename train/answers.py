@@ -80,16 +80,20 @@ def ask(
             results = play(lambda given: _with_clicks(predictor, encoded, read, given, decision), truths, clicks)
         else:
             results = [r.decided(decision) for r in predictor.segment_many(encoded, read, explain=False)]
+        empty = np.zeros_like(data.union(photo[0].image_id, ()))
+        size = predictor.config.image_size if protocol == "authors" else None
         questions = zip(results, read, photo, strict=True)
-        return [answer(result, text != query.expression, query) for result, text, query in questions]
-
-    def answer(result: "Result | None", shortened: bool, query: Query) -> Answer:
-        if result is None:
-            return Answer(np.zeros_like(data.union(query.image_id, ())), 0.0, 0.0, present=False)
-        mask = result.mask if protocol == "ours" else _authors_mask(result, predictor.config.image_size)
-        return Answer(mask, result.score, result.presence, result.present, shortened)
+        return [_answer(result, text != query.expression, empty, size) for result, text, query in questions]
 
     return answers
+
+
+def _answer(result: "Result | None", shortened: bool, empty: np.ndarray, size: int | None) -> Answer:
+    """What is kept of a result; `size`: at which the authors' protocol cuts the mask, None: at the photo's own."""
+    if result is None:
+        return Answer(empty, 0.0, 0.0, present=False)
+    mask = result.mask if size is None else _authors_mask(result, size)
+    return Answer(mask, result.score, result.presence, result.present, shortened)
 
 
 def _with_clicks(

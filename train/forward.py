@@ -14,7 +14,7 @@ from cefnet.model import CEFNet, PhotoFeatures
 from cefnet.precision import has_bfloat16
 from train.clicks import corrections
 from train.data.batch import Batch
-from train.losses import Objective, count
+from train.losses import Objective, Target, count
 
 
 class Forward(nn.Module):
@@ -40,9 +40,9 @@ class Forward(nn.Module):
             photo = self.model.encode_photo(images)
             clicks = self.clicks(photo, batch)
             output = self.model(photo, batch.ids, batch.token_mask, batch.photo_index, clicks=clicks)
-            classes, objects = batch.classes[batch.photo_index], batch.objects
-            more = batch.several, batch.meant
-            return self.objective(output, batch.masks, batch.present, classes, shares, objects, *more)
+            classes = batch.classes[batch.photo_index]
+            target = Target(batch.masks, batch.present, classes, batch.objects, batch.several, batch.meant)
+            return self.objective(output, target, shares)
 
     def clicks(self, photo: PhotoFeatures, batch: Batch) -> Tensor | None:
         """The batch's clicks, and those that correct the answer to the words and clicks so far: N x K x 3.

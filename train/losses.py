@@ -114,6 +114,27 @@ def level_targets(targets: Tensor, logits: tuple[Tensor, ...]) -> list[Tensor]:
     return [F.adaptive_avg_pool2d(targets, (level.shape[-2], level.shape[-1])) for level in logits]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What N samples should be; what is None has no term.
+
+    Attributes:
+        masks: N x H x W, 0 or 1.
+        present: N bool, False where the expression names something absent (the mask is empty).
+        classes: N x H x W category numbers, 0 = not annotated.
+        objects: P x H x W numbers of the photos' objects, 0 = none; `rivals` and `alignment` need it.
+        several: N bool, whether the mask is that of several objects.
+        meant: N, which of the photo's samples the words mean, -1 = none (see `Batch`); None: each its own.
+    """
+
+    masks: Tensor
+    present: Tensor
+    classes: Tensor | None = None
+    objects: Tensor | None = None
+    several: Tensor | None = None
+    meant: Tensor | None = None
+
+
 class Objective(nn.Module):
     """The weighted sum of all terms. Holds the heads that training alone needs.
 
@@ -130,58 +151,19 @@ class Objective(nn.Module):
         heads = range(3 if weights.alignment > 0 else 0)
         self.matchers = nn.ModuleList(nn.Conv2d(config.width, 1, 1) for _ in heads)
 
-    def forward(
-        self,
-        output: Output,
-        masks: Tensor,
-        present: Tensor,
-        classes: Tensor | None = None,
-        shares: Tensor | None = None,
-        objects: Tensor | None = None,
-        several: Tensor | None = None,
-        meant: Tensor | None = None,
-    ) -> dict[str, Tensor]:
+    def forward(self, output: Output, target: Target, shares: Tensor | None = None) -> dict[str, Tensor]:
         """Computes the terms.
 
         Args:
-            output: of N samples.
-            masks: N x H x W, 0 or 1.
-            present: N bool, False where the expression names something absent (the mask is empty).
-            classes: N x H x W category numbers, 0 = not annotated.
-            shares: where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
-            objects: P x H x W numbers of the photos' objects, 0 = none; needed for `rivals` and `alignment`.
-            several: N bool, whether the mask is that of several objects; needed for `several`.
-            meant: N, which of the photo's samples the words mean, -1 = none (see `Batch`); None: each its own.
+            output: Of N samples.
+            target: What they should be.
+            shares: Where the N samples are a part of a batch, the part's share of all that is `COUNTED`.
 
         Returns:
             Scalars by name: `total` and each unweighted term; of a part, what it adds to the batch's.
         """
         w = self.weights
-        target = masks[:, None].float()
-        terms: dict[str, Tensor] = {}
-        levels = level_targets(target, output.mask_logits)
-        pairs = [(a.float(), t) for a, t in zip(output.mask_logits, levels, strict=True)]
-        bce = [F.binary_cross_entropy_with_logits(a, t) for a, t in pairs]
-        terms["mask"] = sum_weighted(w.mask, bce)
-        if w.dice:
-            terms["dice"] = sum_weighted(w.mask, [dice_loss(a, t, present) for a, t in pairs])
-        if output.boundary_logits:
-            edges = level_targets(contour(target), output.boundary_logits)
-            terms["boundary"] = mean_bce(output.boundary_logits, edges)
-            terms["body"] = mean_bce(output.body_logits, level_targets(target, output.body_logits))
-        if w.presence and output.presence_logit is not None:
-            terms["presence"] = F.binary_cross_entropy_with_logits(output.presence_logit.float(), present.float())
-        if w.right and output.right_logit is not None:
-            right = is_right(output.mask_logits[0].float(), masks > 0, w.mask_threshold)
-            terms["right"] = F.binary_cross_entropy_with_logits(output.right_logit.float(), right.float())
-        if w.several and output.several_logit is not None and several is not None:
-            terms["several"] = several_loss(output.several_logit.float(), several, present)
-        if self.classifier is not None and classes is not None:
-            terms["classes"] = category_loss(self.classifier(output.top).float(), classes)
-        if w.rivals and objects is not None:
-            terms["rivals"] = sum_weighted(w.mask, [rival_loss(a, t, objects) for a, t in pairs])
-        if w.alignment and objects is not None:
-            terms["alignment"] = self._alignment(output, target, objects, meant)
+        terms = {**self._of_maps(output, target), **self._of_verdicts(output, target)}
         if shares is not None:
             terms = {name: value * shares[_MEAN_OVER.get(name, 0)] for name, value in terms.items()}
         factors = {"mask": 1.0, "dice": w.dice, "boundary": 4 * w.boundary, "body": 4 * w.body, "presence": w.presence,
@@ -189,6 +171,38 @@ class Objective(nn.Module):
                    "alignment": w.alignment}  # fmt: skip
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {"total": total, **terms}
+
+    def _of_maps(self, output: Output, target: Target) -> dict[str, Tensor]:
+        w, masks = self.weights, target.masks[:, None].float()
+        levels = level_targets(masks, output.mask_logits)
+        pairs = [(a.float(), t) for a, t in zip(output.mask_logits, levels, strict=True)]
+        terms = {"mask": sum_weighted(w.mask, [F.binary_cross_entropy_with_logits(a, t) for a, t in pairs])}
+        if w.dice:
+            terms["dice"] = sum_weighted(w.mask, [dice_loss(a, t, target.present) for a, t in pairs])
+        if output.boundary_logits:
+            edges = level_targets(contour(masks), output.boundary_logits)
+            terms["boundary"] = mean_bce(output.boundary_logits, edges)
+            terms["body"] = mean_bce(output.body_logits, level_targets(masks, output.body_logits))
+        if self.classifier is not None and target.classes is not None:
+            terms["classes"] = category_loss(self.classifier(output.top).float(), target.classes)
+        if target.objects is not None:
+            if w.rivals:
+                terms["rivals"] = sum_weighted(w.mask, [rival_loss(a, t, target.objects) for a, t in pairs])
+            if w.alignment:
+                terms["alignment"] = self._alignment(output, masks, target.objects, target.meant)
+        return terms
+
+    def _of_verdicts(self, output: Output, target: Target) -> dict[str, Tensor]:
+        w, terms = self.weights, {}
+        if w.presence and output.presence_logit is not None:
+            there = target.present.float()
+            terms["presence"] = F.binary_cross_entropy_with_logits(output.presence_logit.float(), there)
+        if w.right and output.right_logit is not None:
+            right = is_right(output.mask_logits[0].float(), target.masks > 0, w.mask_threshold).float()
+            terms["right"] = F.binary_cross_entropy_with_logits(output.right_logit.float(), right)
+        if w.several and output.several_logit is not None and target.several is not None:
+            terms["several"] = several_loss(output.several_logit.float(), target.several, target.present)
+        return terms
 
     def _alignment(self, output: Output, target: Tensor, objects: Tensor, meant: Tensor | None) -> Tensor:
         logits = tuple(matcher(m).float() for matcher, m in zip(self.matchers, output.multimodal, strict=True))

@@ -21,7 +21,7 @@ from train.data.batches import Batches
 from train.data.reader import ReferData
 from train.distributed import Team
 from train.learner import Learner
-from train.losses import Objective
+from train.losses import Objective, Target
 from train.optim import build_optimiser, freeze, train_mode
 from train.recipe import Recipe
 from train.runlog import Timed
@@ -90,7 +90,7 @@ def _plain_step(recipe: Recipe, data: ReferData, device: torch.device) -> Callab
     def step(batch: Batch) -> float:
         b = batch.to(device)
         output = model(model.encode_photo(b.images.float() / 255), b.ids, b.token_mask, b.photo_index)
-        terms = objective(output, b.masks, b.present, b.classes[b.photo_index], objects=b.objects)
+        terms = objective(output, Target(b.masks, b.present, b.classes[b.photo_index], b.objects))
         optimiser.zero_grad()
         terms["total"].backward()
         optimiser.step()
