@@ -1,8 +1,8 @@
 """The same drawn photos and objects as each labelling tool exports them, in the layouts that the tools document.
 
 CVAT 2 ("COCO 1.0", its brush as RLE; "Ultralytics YOLO Segmentation 1.0"), Label Studio 1 (SDK 2's converter), Roboflow
-(COCO Segmentation), labelme2coco 0.2, VIA 2.0 (since 2.0.10; before it flat polygons and ids as texts), FiftyOne 1
-(COCODetectionDataset), Ultralytics 8, labelme 5 and 6.
+(COCO Segmentation), labelme2coco 0.2, VIA 2 (2.0.10 and later), FiftyOne 1 (COCODetectionDataset), Ultralytics 8,
+labelme 5 and 6.
 """
 
 import base64
@@ -177,25 +177,25 @@ def labelme2coco(folder: Path) -> Export:
 
 
 def via(folder: Path) -> Export:
-    """Ids as texts, flat polygons, a byte order mark; "area" is the box's; the file was saved on another machine."""
+    """URLs are paths of another machine, areas are the box's, an object with two attributes is there twice."""
     write_photos(folder / "photos")
+    blank = {"license": 0, "date_captured": ""}
     images = [
-        {"id": f"p{n}.png{n + 9}", "width": WIDTH, "height": HEIGHT, "file_name": f"p{n}.png", "license": 0,
-         "flickr_url": f"/home/somebody/p{n}.png", "coco_url": f"/home/somebody/p{n}.png", "date_captured": ""}
+        {"id": n + 1, "width": WIDTH, "height": HEIGHT, "file_name": f"p{n}.png"}
+        | dict.fromkeys(("flickr_url", "coco_url"), f"/home/somebody/p{n}.png") | blank
         for n in range(PHOTOS)
     ]  # fmt: skip
     annotations: list[dict] = []
     for n in range(PHOTOS):
         for category, name in enumerate(NAMES, start=1):
             polygon = outline(n, name)
-            ids = {"id": str(len(annotations) + 1), "image_id": images[n]["id"], "category_id": str(category)}
-            about = {"segmentation": polygon, "bbox": box(polygon), "area": 576, "iscrowd": 0}
-            annotations.append(ids | about)
+            about = {"segmentation": [polygon], "area": box(polygon)[2] * box(polygon)[3], "bbox": box(polygon)}
+            ids = {"iscrowd": 0, "id": 2 * n + category, "image_id": n + 1, "category_id": category}
+            annotations += [about | ids] * (1 + (name == "chair"))
     categories = [{"supercategory": "thing", "id": c, "name": name} for c, name in enumerate(NAMES, start=1)]
-    table = {"info": {"year": 2024, "version": "1.0"}, "licenses": [], "images": images}
-    file = folder / "via_project_coco.json"
-    file.write_text(json.dumps(table | {"annotations": annotations, "categories": categories}), encoding="utf-8-sig")
-    return "coco", [file], folder / "photos"
+    table = {"info": {"year": 2024, "version": "1.0"}, "images": images, "annotations": annotations}
+    table["licenses"] = [{"id": 0, "name": "Unknown License", "url": ""}]
+    return "coco", [write(folder / "via_project_coco.json", table | {"categories": categories})], folder / "photos"
 
 
 def fiftyone(folder: Path) -> Export:

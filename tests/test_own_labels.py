@@ -162,14 +162,25 @@ def test_twenty_faults_are_named_and_the_others_counted(tmp_path: Path) -> None:
     assert lines[1].startswith("  annotation 100:") and lines[-1] == "  and 10 more"
 
 
-def test_ids_and_numbers_may_be_texts(tmp_path: Path) -> None:
+def test_ids_and_numbers_may_be_texts_polygons_flat_and_a_byte_order_mark_first(tmp_path: Path) -> None:
     labels = table(tmp_path)
     for i in labels["images"]:
         i.update(id=f"img_{i['id']}", width=str(i["width"]), height=float(i["height"]))
     for a in labels["annotations"]:
         polygon = [str(v) for v in a["segmentation"][0]]
-        a.update(image_id=f"img_{a['image_id']}", category_id=str(a["category_id"]), segmentation=[polygon])
-    check(prepared(coco(tmp_path, labels), tmp_path / "out"))
+        a.update(image_id=f"img_{a['image_id']}", category_id=str(a["category_id"]), segmentation=polygon)
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(labels), encoding="utf-8-sig")
+    check(prepared(("coco", [file], tmp_path / "photos"), tmp_path / "out"))
+
+
+def test_photos_are_told_apart_even_if_their_records_are_the_same(tmp_path: Path) -> None:
+    """Two folders have a p0.png each; whoever pastes their tables together has it twice, word for word."""
+    labels = table(tmp_path)
+    labels["images"].append(dict(labels["images"][0]))
+    labels["categories"].append(dict(labels["categories"][0]))  # that is harmless
+    with pytest.raises(ValueError, match="can't be used: photo id 1 is there twice: 'p0.png' and 'p0.png'"):
+        read_coco([write(tmp_path / "labels.json", labels)])
 
 
 @pytest.mark.parametrize("bbox", [[], None, [0, 0, 0, 0], [30, 10, 54, 34], "box", [float("nan")] * 4])

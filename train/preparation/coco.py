@@ -103,7 +103,10 @@ def _title(field: str) -> Callable[[Record], str]:
 
 
 def _by_id(table: Sequence[Any], kind: str, title: Callable[[Record], str], faults: Faults) -> dict[str, Record]:
-    """The records of a table by their ids."""
+    """The records of a table by their ids.
+
+    An annotation or category that is there twice word for word is one. A photo is not: two folders have a p001.jpg.
+    """
     found: dict[str, Record] = {}
     for place, record in enumerate(table, start=1):
         if not isinstance(record, dict):
@@ -114,7 +117,7 @@ def _by_id(table: Sequence[Any], kind: str, title: Callable[[Record], str], faul
         except ValueError as error:
             faults.add(f"{kind} record {place} ({title(record)}): {error}")
             continue
-        if k in found:
+        if k in found and (kind == "photo" or found[k] != record):  # VIA repeats an object for each of its attributes
             faults.add(f"{kind} id {k} is there twice: {title(found[k])} and {title(record)}")
         found.setdefault(k, record)
     return found
