@@ -1,5 +1,6 @@
 """Where the next click goes, by hand; and what a batch draws."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,6 +195,19 @@ def test_a_batch_with_clicks_trains_all_of_it(forward: Forward, batches: Batches
     assert {"right", "several", "presence", "alignment", "rivals"} <= set(terms)
     for part in (forward.model.clicks, forward.model.right, forward.model.several):
         assert part is not None and all(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+
+
+def test_a_step_with_clicks_can_be_done_again_bit_for_bit(forward: Forward, batches: Batches) -> None:
+    """What a resumed run needs: nothing is drawn but by the batch, and the answer so far leaves nothing behind."""
+    forward(batches[0])["total"].backward()
+    forward.zero_grad()
+    again = copy.deepcopy(forward)  # as read from a checkpoint
+    for one in (forward, again):
+        one(batches[1])["total"].backward()
+    for mine, other in zip(forward.parameters(), again.parameters(), strict=True):
+        assert (mine.grad is None) == (other.grad is None)
+        assert mine.grad is None or torch.equal(mine.grad, other.grad)  # type: ignore[arg-type]
+    assert all(torch.equal(a, b) for a, b in zip(forward.buffers(), again.buffers(), strict=True))
 
 
 def test_a_model_that_reads_no_clicks_is_not_trained_on_them(tiny_config: ModelConfig, batches: Batches) -> None:
