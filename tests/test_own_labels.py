@@ -51,6 +51,15 @@ def test_every_tools_export_is_read(tool: Callable[[Path], label_exports.Export]
     assert {data.categories[r.category_id] for r in data.refs} == set(NAMES)
 
 
+@pytest.mark.parametrize("tool", ["roboflow", "yolo", "labelme"])
+def test_what_a_mac_hides_in_an_archive_is_passed_over(tool: str, tmp_path: Path) -> None:
+    export = getattr(label_exports, tool)(tmp_path / "mine")
+    for path in [*(tmp_path / "mine").rglob("*")]:
+        if path.is_file():
+            path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    check(prepared(export, tmp_path / "out"))
+
+
 @pytest.mark.parametrize(
     ("tool", "splits"),
     [

@@ -16,6 +16,7 @@ from train.preparation.labels import (
     Skipped,
     boxed,
     clean,
+    files_below,
     joined,
     key,
     numbers,
@@ -45,7 +46,7 @@ def read_coco(paths: Sequence[Path]) -> Labels:
 
 def _below(folder: Path) -> list[Path]:
     """All instance files below a folder."""
-    found = [path for path in sorted(folder.rglob("*.json")) if _missing(read_json(path)) == []]
+    found = [path for path in files_below(folder, "*.json") if _missing(read_json(path)) == []]
     if not found:
         raise ValueError(f"there is no COCO-format instance file (JSON with {', '.join(TABLES)}) below {folder}")
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from train.data.json_tables import read_json
-from train.preparation.labels import BOX, Faults, Labels, Patch, Photo, Shape, Skipped, boxed, clean, whole
+from train.preparation.labels import BOX, Faults, Labels, Patch, Photo, Shape, Skipped, boxed, clean, files_below, whole
 
 CORNERS = 64  # of the polygon that stands for a circle
 BOXES = ("rectangle", "oriented_rectangle")
@@ -31,7 +31,7 @@ def read_labelme(folder: Path) -> Labels:
     photos: dict[int, Photo] = {}
     shapes: list[Shape] = []
     skipped: list[Skipped] = []
-    for path in sorted(folder.rglob("*.json")):
+    for path in files_below(folder, "*.json"):
         raw = read_json(path)
         if not isinstance(raw, dict) or not isinstance(raw.get("shapes"), list):
             continue

@@ -180,6 +180,12 @@ def joined(parts: Sequence[Labels]) -> Labels:
     return Labels(photos, shapes, dict(enumerate(names, start=1)), synonyms, verified, skipped)
 
 
+def files_below(folder: Path, *patterns: str) -> list[Path]:
+    """Files below a folder, in order; hidden ones, such as the "._a.json" of a Mac's archive, are passed over."""
+    found = {path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
 def split_of(file: str) -> str:
     """The split that a path names, its last such word: "a/valid/b.json" -> val; empty if none."""
     words = re.split(r"[^a-z]+", file.lower())

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from train.preparation.labels import BOX, Faults, Labels, Photo, Shape, boxed, clean, split_of
+from train.preparation.labels import BOX, Faults, Labels, Photo, Shape, boxed, clean, files_below, split_of
 
 NO_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 FARTHEST = 2.0  # times width or height; what lies further away is in pixels, not in shares
@@ -23,7 +23,7 @@ def read_yolo(folder: Path) -> Labels:
         ValueError: The folder has no class names or no labels, or a line is not as it should be; all faults are named.
     """
     names = _names(folder)
-    files = [path for path in sorted(folder.rglob("*.txt")) if path.name not in NO_LABELS]
+    files = [path for path in files_below(folder, "*.txt") if path.name not in NO_LABELS]
     files = [path for path in files if "labels" in path.relative_to(folder).parent.parts] or files
     if not files:
         raise ValueError(f"there are no label files (.txt) below {folder}")
@@ -85,14 +85,14 @@ def _names(folder: Path) -> dict[int, str]:
     """The names of the classes by their numbers."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; --labels is the folder of data.yaml or classes.txt")
-    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+    for path in files_below(folder, "*.yaml", "*.yml"):
         try:
             about = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} can't be read: {' '.join(str(error).split())}") from None
         if isinstance(about, dict) and "names" in about:
             return _numbered(about["names"], path)
-    for path in sorted([*folder.rglob("classes.txt"), *folder.rglob("obj.names")]):
+    for path in files_below(folder, "classes.txt", "obj.names"):
         lines = path.read_text(encoding="utf-8-sig").split("\n")
         return _numbered([line.strip() for line in lines if line.strip()], path)
     raise ValueError(f"there are no class names below {folder}: a .yaml file with names, or classes.txt")
