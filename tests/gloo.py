@@ -6,43 +6,37 @@ from unittest.mock import patch
 
 import torch
 
+from cefnet.config import ModelConfig
+from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER
-from train import loop
-from train.data.batches import Batches
+from train.build import build, stream
 from train.data.reader import ReferData
 from train.distributed import Team, join
-from train.recipe import Recipe
+from train.recipes.recipe import Masks
 
 
-def new_run(recipe: Recipe, data: Path, folder: Path, team: Team) -> loop.Run:
-    """A run at its first step, BatchNorm in evaluation mode: its statistics are each process's own."""
-    run = loop.Run(recipe, ReferData.open(data), Tokenizer.from_file(folder / TOKENIZER), folder, team)
-    run.start(None, None)
-    run.model.eval()
-    return run
-
-
-def gradients(recipe: Recipe, data: Path, folder: Path, team: Team) -> dict[str, object]:
-    """Loss terms and gradients of step 0."""
-    run = new_run(recipe, data, folder, team)
-    learner = run.learner
-    batches = Batches(run.data, run.tokenizer, recipe.data, recipe.seed, places=team.share(recipe.data.photos))
-    parts = batches[0].split(team.parts(recipe.data.photos, recipe.accumulate))
+def gradients(stage: Masks, config: ModelConfig, data: Path, folder: Path, team: Team) -> dict[str, object]:
+    """Loss terms and gradients of step 0, BatchNorm in evaluation mode: its statistics are each process's own."""
+    torch.manual_seed(0)
+    tables, tokenizer = ReferData.open(data), Tokenizer.from_file(folder / TOKENIZER)
+    learner = build(stage, CEFNet(config), len(tables.categories), team)
+    learner.model.eval()
+    parts = next(stream(stage, tables, tokenizer, 0, team, range(1))).split(learner.parts)
     with patch("train.forward.has_bfloat16", lambda: False):  # rounding would differ from part to part
         terms = learner.backward(parts, learner.shares(parts))
     found = {name: p.grad for name, p in learner.local.named_parameters() if p.grad is not None}
     return {"terms": terms, "gradients": found, "samples": [s for part in parts for s in part.sample_ids]}
 
 
-def work(rank: int, port: int, recipes: list[Recipe], data: Path, folder: Path) -> None:
-    """One of two processes: writes what `gradients` gives for each recipe."""
+def work(rank: int, port: int, stages: list[Masks], config: ModelConfig, data: Path, folder: Path) -> None:
+    """One of two processes: writes what `gradients` gives for each stage."""
     torch.set_num_threads(1)
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ.update({"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **address})
     with join("cpu") as team:
-        for recipe in recipes:
-            torch.save(gradients(recipe, data, folder, team), folder / f"{recipe.name}-{rank}.pt")
+        for stage in stages:
+            torch.save(gradients(stage, config, data, folder, team), folder / f"{stage.name}-{rank}.pt")
         texts = [["one"], ["two", "three"]][rank]
         assert team.gather(texts) == ["one", "two", "three"] and team.gather([]) == []
         assert team.any(rank == 1) and not team.any(False)

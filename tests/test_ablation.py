@@ -78,9 +78,9 @@ def test_rows_differ_in_their_modules_alone(command: list[str], numbers: list[di
     del numbers
     recipes = [json.loads((out_of(command) / f"{row}-0" / "recipe.json").read_text()) for row in ROWS]
     for row, recipe in zip(ROWS, recipes, strict=True):
-        assert {key: recipe["model"].pop(key) for key in ABLATION[row]} == ABLATION[row]
+        assert {key: recipe["start"]["model"].pop(key) for key in ABLATION[row]} == ABLATION[row]
         del recipe["name"]
-    assert recipes[0] == recipes[1] == recipes[2] and recipes[0]["sizes"] == [[0.0, 64]]
+    assert recipes[0] == recipes[1] == recipes[2] and recipes[0]["stages"][0]["sizes"] == [[0.0, 64]]
 
 
 def test_what_is_done_is_not_done_again(command: list[str], numbers: list[dict[str, Any]]) -> None:

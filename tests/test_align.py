@@ -1,7 +1,8 @@
-"""`python -m train align`: what objects look like, matching by hand, and that folding keeps a model's answers."""
+"""A stage of words: what objects look like, matching by hand, and that folding keeps a model's answers."""
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 
 from cefnet.config import ModelConfig
 from cefnet.model import CEFNet
-from cefnet.weights import load
-from train.__main__ import main
-from train.align import Pairs, fold, loss, readers, with_matching
+from cefnet.weights import Checkpoint, load
+from train.align import Pairs, align, fold, loss, readers
 from train.data.reader import ReferData
+from train.recipes.recipe import Align, New
 from train.regions import regions
-from train.start import towards_imagenet
+from train.start import Begun, begin_new, begin_with, towards_imagenet
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +66,6 @@ def test_matching_by_hand() -> None:
     assert loss(fit, pairs).item() == pytest.approx(among_photo + 0.5 * among_all + 0.5 * expressions, rel=1e-5)
 
 
-def test_matching_changes_nothing_before_it_is_trained(tiny_config: ModelConfig) -> None:
-    torch.manual_seed(0)
-    model = CEFNet(tiny_config).eval()
-    ids, images = torch.tensor([[3, 4, 5], [6, 7, 0]]), torch.rand(2, 3, 64, 64)
-    with torch.no_grad():
-        before, after = (one(one.encode_photo(images), ids, ids > 0) for one in (model, with_matching(model)))
-    torch.testing.assert_close(after.mask_logits, before.mask_logits)
-    assert before.fit is None and after.fit is not None and after.fit.shape == (2, 1, 4, 4)
-
-
 class Through(nn.Module):
     """A text encoder whose h_T passes another layer."""
 
@@ -118,20 +109,40 @@ def test_every_layer_that_reads_the_sentence_is_known(tiny_config: ModelConfig, 
     assert {id(layer) for layer in reading} == {id(layer) for layer in readers(model)}
 
 
-def test_the_command(folder: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "aligned"
-    words = ["--data", str(folder), "--out", str(out), "--steps", "300", "--photos", "6"]
-    assert main(["align", str(tiny_checkpoint), *words]) == 0
-    right = float(capsys.readouterr().out.rpartition(" ")[2])
-    assert 0.5 < right <= 1  # of two to four objects, half a minute's learning
-    old, new = load(tiny_checkpoint, "cpu").model.text, load(out, "cpu").model.text
-    assert load(out, "cpu").config.matching and not load(tiny_checkpoint, "cpu").config.matching
-    assert torch.equal(old.embedding.weight, new.embedding.weight)  # Eq. 2 reads them too
-    assert not torch.equal(old.gru.weight_ih_l0, new.gru.weight_ih_l0)
-    matching = load(out, "cpu").model.matching
-    assert matching is not None and matching.lean_on[0].weight.flatten().tolist() == [0, 2]
-    assert main(["align", str(tiny_checkpoint), "--split", "nowhere", *words]) == 2
-    assert "nowhere" in capsys.readouterr().err
+def aligned(folder: Path, checkpoint: Checkpoint, **changes: object) -> tuple[CEFNet, Begun, float | None]:
+    """A stage of words from a checkpoint."""
+    stage = replace(Align("words", steps=300, photos=6, size=64, split="study"), **changes)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    begun = begin_with(str(checkpoint.folder), stage.model, ())
+    model = begun.model.eval()
+    data = ReferData.open(folder)
+    return model, begun, align(model, data, checkpoint.tokenizer, stage, begun.new, 0, lambda values, samples: None)
+
+
+def test_words_are_learned_and_answers_kept(folder: Path, tiny_checkpoint: Path) -> None:
+    checkpoint = load(tiny_checkpoint, "cpu")
+    model, begun, right = aligned(folder, checkpoint)
+    assert right is not None and 0.5 < right <= 1  # of two to four objects, half a minute's learning
+    old = checkpoint.model.text
+    assert model.config.matching and not checkpoint.config.matching
+    assert torch.equal(old.embedding.weight, model.text.embedding.weight)  # Eq. 2 reads them too
+    assert not torch.equal(old.gru.weight_ih_l0, model.text.gru.weight_ih_l0)
+    assert model.matching is not None and model.matching.lean_on[0].weight[:, :2].flatten().tolist() == [0, 2]
+    assert "matching.sharpness" in begun.new
+
+
+def test_a_new_network_keeps_nothing_of_its_random_answers(folder: Path, tiny_checkpoint: Path) -> None:
+    """No way back is learned, and what reads h_T stays as it was."""
+    checkpoint, told = load(tiny_checkpoint, "cpu"), []
+    stage = Align("words", steps=2, photos=6, size=64)
+    begun = begin_new(New(checkpoint.config), stage.model, checkpoint.tokenizer.size)
+    before = begun.model.fusions["3"].w_sentence.weight.clone()  # type: ignore[union-attr, operator]
+    log = lambda values, samples: told.append((values, samples))  # noqa: E731
+    data = ReferData.open(folder)
+    assert align(begun.model.eval(), data, checkpoint.tokenizer, stage, begun.new, 0, log) is None
+    assert torch.equal(begun.model.fusions["3"].w_sentence.weight, before)  # type: ignore[union-attr, arg-type]
+    assert [set(values) for values, _ in told] == [{"total", "matching", "learning_rate"}] * 2
+    assert all(samples >= 6 for _, samples in told)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -16,12 +16,12 @@ from photoref_fixture import make_photoref
 from torch.multiprocessing import spawn
 from torch.utils.data import DataLoader, Dataset
 
+from cefnet.config import ModelConfig
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER
-from train import recipes
 from train.checkpoint import load_checkpoint
 from train.distributed import Team, plain_words, synchronised
-from train.recipe import Recipe
+from train.recipes import Masks, New, change, find
 from train.start import prepare_text
 
 ROOT = Path(__file__).parent.parent
@@ -36,21 +36,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    prepare_text(data, folder, 400, None)
+    prepare_text(data, folder, change(find("smoke"), ["model.vocabulary=400"]).start)
     return folder
 
 
 @pytest.fixture(scope="module")
-def recipe(folder: Path) -> Recipe:
+def config(folder: Path) -> ModelConfig:
+    start = find("smoke").start
+    assert isinstance(start, New)
+    return replace(start.model, vocabulary=Tokenizer.from_file(folder / TOKENIZER).size)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Masks:
     """Five photos a step, so that parts differ in length; half of the samples absent, so that Dice's counts differ."""
-    smoke = recipes.find("smoke")
-    model = replace(smoke.model, vocabulary=Tokenizer.from_file(folder / TOKENIZER).size)
-    data = replace(smoke.data, photos=5, expressions=2, absent=0.5, image_size=64)
-    return replace(smoke, name="plain", model=model, data=data)
+    [smoke] = find("smoke").stages
+    assert isinstance(smoke, Masks)
+    return replace(smoke, sizes=((0.0, 64),), data=replace(smoke.data, photos=5, expressions=2, absent=0.5))
 
 
-def variants(recipe: Recipe) -> list[Recipe]:
-    return [recipe, replace(recipe, name="parts", accumulate=4)]
+def variants(stage: Masks) -> list[Masks]:
+    return [stage, replace(stage, name="parts", accumulate=4)]
 
 
 def assert_close(got: dict, wanted: dict) -> None:
@@ -60,13 +66,13 @@ def assert_close(got: dict, wanted: dict) -> None:
         torch.testing.assert_close(got["gradients"][name], gradient, rtol=1e-5, atol=1e-5, msg=name)
 
 
-def test_two_processes_have_the_gradients_of_one(recipe: Recipe, data: Path, folder: Path) -> None:
+def test_two_processes_have_the_gradients_of_one(stage: Masks, config: ModelConfig, data: Path, folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(work, (port, variants(recipe), data, folder), nprocs=2)
-    for variant in variants(recipe):
-        wanted = gradients(replace(variant, accumulate=1), data, folder, ALONE)
+    spawn(work, (port, variants(stage), config, data, folder), nprocs=2)
+    for variant in variants(stage):
+        wanted = gradients(replace(variant, accumulate=1), config, data, folder, ALONE)
         first, second = (torch.load(folder / f"{variant.name}-{i}.pt", weights_only=True) for i in range(2))
         assert first["samples"] + second["samples"] == wanted["samples"]
         assert len(first["samples"]) == 4 and len(second["samples"]) == 6
@@ -75,9 +81,11 @@ def test_two_processes_have_the_gradients_of_one(recipe: Recipe, data: Path, fol
 
 
 @pytest.mark.parametrize("parts", [2, 5])
-def test_parts_have_the_gradients_of_the_whole(parts: int, recipe: Recipe, data: Path, folder: Path) -> None:
-    wanted = gradients(recipe, data, folder, ALONE)
-    assert_close(gradients(replace(recipe, accumulate=parts), data, folder, ALONE), wanted)
+def test_parts_have_the_gradients_of_the_whole(
+    parts: int, stage: Masks, config: ModelConfig, data: Path, folder: Path
+) -> None:
+    wanted = gradients(stage, config, data, folder, ALONE)
+    assert_close(gradients(replace(stage, accumulate=parts), config, data, folder, ALONE), wanted)
 
 
 def test_who_does_what() -> None:
@@ -89,7 +97,7 @@ def test_who_does_what() -> None:
         team[0].share(3)
 
 
-def test_synchronised_norms_keep_their_names_and_need_gpus(recipe: Recipe) -> None:
+def test_synchronised_norms_keep_their_names_and_need_gpus() -> None:
     def model() -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
 

@@ -40,7 +40,7 @@ SHORT = {
     "train run": RUN,
     "train run smoke": ["--workers", "0"],
     "train evaluate": ["--limit", "4", "--device", "cpu"],
-    "train align": ["--steps", "2", "--photos", "4"],
+    "train run cefnet-acm": ["--steps", "4", *RUN[2:], "--set", "words.photos=4"],
     "train ablation": [*ABLATION, "--json", "ablation.json", *set_all(*SETTINGS[1:]), *set_all("model.width=16")],
     "train prepare": [],
     "train compare": [],
@@ -127,7 +127,7 @@ def test_no_page_is_without_a_command_that_it_should_have() -> None:
     """The parser finds what is there: pages that were written for their commands have some."""
     found = {page.name: [starts(c, SHORT | ELSEWHERE) for c in commands(page)] for page in PAGES}
     assert {"train run", "train evaluate", "cefnet segment"} <= set(found["README.md"])
-    assert {"train run", "train run smoke", "train prepare", "train align"} <= set(found["training.md"])
+    assert {"train run", "train run smoke", "train prepare"} <= set(found["training.md"])
     assert {"train evaluate", "train compare", "train tables"} <= set(found["evaluation.md"])
     assert "train prepare" in found["datasets.md"] and "train run" in found["scaling.md"]
 

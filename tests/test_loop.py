@@ -1,23 +1,21 @@
 """The training loop on a drawn data set: resumes bit for bit, logs, refuses, stops on bad losses."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from photoref_fixture import make_photoref
 
-from cefnet.config import Decision, write_config
+from cefnet.text import Tokenizer
 from cefnet.weights import load
-from train import loop, recipes
+from train import fit, start
 from train.__main__ import main
+from train.build import build, stream
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.data.reader import ReferData
 from train.distributed import Team
-from train.optim import learning_rate
-from train.runlog import RunLog, read_log
-from train.start import prepare_text
+from train.recipes import Masks, New, change, find
+from train.runlog import RunLog, draw_curves, read_log
 
 SHORT = ["--set", "checkpoint_every=3", "--set", "model.vocabulary=400", "--set", "sizes=((0.0,64),(0.5,96))"]
 
@@ -80,11 +78,10 @@ def test_training_moves_the_weights(data: Path, finished: Path) -> None:
 def test_refusals(data: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, arguments in [
         ("--resume goes on", [str(finished)]),
-        ("steps differ", [str(finished), "--resume", "--set", "steps=9", "--steps", "9"]),
+        ("masks.learning_rate differ", [str(finished), "--resume", "--set", "learning_rate=0.1"]),
         ("nothing to resume", [str(tmp_path / "none"), "--resume"]),
         ("no such key", [str(tmp_path / "other"), "--set", "colour=3"]),
-        ("not key=value", [str(tmp_path / "other"), "--set", "colour"]),
-        ("int such as", [str(tmp_path / "other"), "--set", "data.photos=many"]),
+        ("has no stage 'words'; its stages are: masks", [str(tmp_path / "other"), "--from", "words"]),
     ]:
         assert train(data, *arguments) == 2, words  # type: ignore[arg-type]
         assert words in capsys.readouterr().err
@@ -109,65 +106,49 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(tmp_path: Path, monkeyp
 
 
 def test_another_attention_starts_from_shared_weights(data: Path, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "vcm"
-    changes = ["--set", "model.attention=vcm", "--set", "learning_rate=0.0"]
-    assert train(data, out, "--init", str(finished), *changes) == 0
-    mine, other = (load_checkpoint(f)["model"] for f in (out, finished))
-    source = load(finished, "cpu").model.state_dict()
+    out, changes = tmp_path / "vcm", ("model.attention=vcm", "learning_rate=0.0", "sizes=((0.0,64),)")
+    smoke = find("smoke")
+    with pytest.raises(ValueError, match=r"tensors of whole find no place in this network: fusions.3.attention"):
+        fit(smoke, data, out, init=str(finished), settings=changes, device="cpu", workers=0)
+    out = tmp_path / "dropped"
+    fit(smoke, data, out, init=str(finished), settings=changes, allow_drop=True, steps=1, device="cpu", workers=0)
+    mine, source = load_checkpoint(out)["model"], load(finished, "cpu").model.state_dict()
     assert torch.equal(mine["decoder.top.0.weight"], source["decoder.top.0.weight"])
-    assert "fusions.5.attention.w_m.weight" in mine and "fusions.5.attention.w_m.weight" not in other
+    assert "fusions.5.attention.w_m.weight" in mine and "fusions.5.attention.w_m.weight" not in source
     assert (out / "tokenizer.model").read_bytes() == (finished / "tokenizer.model").read_bytes()
 
 
-def test_a_run_decides_as_the_model_that_it_starts_from(data: Path, finished: Path, tmp_path: Path) -> None:
-    source, out, decision = tmp_path / "source", tmp_path / "run", Decision(0.35, 0.4, "one")
-    shutil.copytree(finished, source)
-    (source / "config.json").write_text(write_config(load(finished, "cpu").config, decision))
-    assert load(finished, "cpu").decision == Decision()
-    assert train(data, out, "--init", str(source), "--stop", "1") == 0
-    assert load(out, "cpu").decision == decision
-    assert train(data, out, "--resume", "--stop", "2") == 0
-    assert load(out, "cpu").decision == decision
-
-
-def smoke(data: Path, folder: Path, *changes: str) -> loop.Run:
-    """A run of the recipe `smoke` before its start, with a tokenizer of its own."""
-    recipe = recipes.change(recipes.find("smoke"), ["model.vocabulary=400", *changes])
-    tokenizer, _ = prepare_text(data, folder, 400, None)
-    recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
-    return loop.Run(recipe, ReferData.open(data), tokenizer, folder, Team(torch.device("cpu")))
+def smoke_stage(*changes: str) -> tuple[New, Masks]:
+    """Start and stage of the recipe `smoke`."""
+    recipe = change(find("smoke"), ["model.vocabulary=400", "sizes=((0.0,64),)", *changes])
+    assert isinstance(recipe.start, New) and isinstance(recipe.stages[0], Masks)
+    return recipe.start, recipe.stages[0]
 
 
 def test_fusion_starts_at_the_recipes_share_of_the_encoders_strength(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tiny_tokenizer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "load_imagenet", lambda model, backbone: None)
-    gains = {}
+    monkeypatch.setattr(start, "load_imagenet", lambda model, backbone: None)
+    gains, tokenizer = {}, Tokenizer.from_file(tiny_tokenizer)
     for share in (1.0, 0.25):
-        run = smoke(data, tmp_path, "pretrained=True", f"fusion_strength={share}")
-        run.start(None, None)
-        gains[share] = torch.stack([fusion.norm_f.weight.mean() for fusion in run.model.fusions.values()])
+        new, _ = smoke_stage("pretrained=True", f"fusion_strength={share}")
+        torch.manual_seed(0)
+        model = start.begin_new(new, {}, tokenizer.size).model
+        images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        start.first_weights(model, new, start.Sources(), tokenizer, images)
+        gains[share] = torch.stack([fusion.norm_f.weight.mean() for fusion in model.fusions.values()])
     assert (gains[1.0] > 0).all()
     torch.testing.assert_close(gains[0.25], 0.25 * gains[1.0])
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, finished: Path, tmp_path: Path) -> None:
-    shutil.copytree(finished, tmp_path / "run")
-    run = smoke(data, tmp_path / "run")
-    run.start(None, None)
-    batch = next(run.batches(1, 0))
-    torch.nn.init.constant_(run.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
+def test_a_loss_that_is_not_finite_stops_with_the_samples(data: Path, tiny_tokenizer: Path) -> None:
+    (new, stage), tables, tokenizer = smoke_stage(), ReferData.open(data), Tokenizer.from_file(tiny_tokenizer)
+    team = Team(torch.device("cpu"))
+    learner = build(stage, start.begin_new(new, {}, tokenizer.size).model, len(tables.categories), team)
+    batch = next(stream(stage, tables, tokenizer, 0, team, range(1)))
+    torch.nn.init.constant_(learner.model.decoder.top[0].weight, float("nan"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"nan at step 0; samples \(photo, annotation\): \[\("):
-        run.learner.step(batch)
-
-
-def test_learning_rate_by_hand() -> None:
-    recipe = replace(recipes.find("smoke"), steps=100, warmup=0.1, learning_rate=1.0)
-    assert learning_rate(recipe, 0) == pytest.approx(0.1)
-    assert learning_rate(recipe, 9) == pytest.approx(1.0)
-    assert learning_rate(recipe, 55) == pytest.approx(0.5**0.9)
-    steps = replace(recipe, schedule="step", milestones=(0.5, 0.8))
-    assert [learning_rate(steps, s) for s in (0, 49, 50, 80)] == pytest.approx([1, 1, 0.1, 0.01])
+        learner.step(batch)
 
 
 def test_log_is_cut_where_a_run_resumes(tmp_path: Path) -> None:
@@ -179,3 +160,15 @@ def test_log_is_cut_where_a_run_resumes(tmp_path: Path) -> None:
     for step in (4, 5):
         log.add(step, {"total": 9.0})
     assert [r["total"] for r in read_log(tmp_path / "log.csv")] == [0.5, 2.5, 9.0]
+
+
+def test_a_log_holds_the_losses_of_stages_that_differ(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0, every=1)
+    log.add(0, {"total": 1.0, "matching": 0.5})
+    log.add(1, {"total": 2.0, "mask": 0.25})
+    rows = [{"step": 1, "total": 1.0, "matching": 0.5}, {"step": 2, "total": 2.0, "mask": 0.25}]
+    assert read_log(tmp_path / "log.csv") == rows
+    RunLog(tmp_path, 2, every=1).add(2, {"total": 3.0, "mask": 0.125})
+    assert read_log(tmp_path / "log.csv") == [*rows, {"step": 3, "total": 3.0, "mask": 0.125}]
+    draw_curves(tmp_path)
+    assert (tmp_path / "curves.png").is_file()

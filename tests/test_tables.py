@@ -59,7 +59,7 @@ def measured(run: str, data: str, split: str, iou: float, attention: str = "acm"
         "precision": {str(x): iou for x in (0.5, 0.6, 0.7, 0.8, 0.9)},
         "by_length": {b: {"overall_iou": iou, "n": 5} for b in ("1-2", "3", "4-5", "6-20")},
     }  # fmt: skip
-    return Measured(run, {"model": model}, "200,000 steps", numbers | more)
+    return Measured(run, model, "200,000 steps", numbers | more)
 
 
 def cells(table: Table, name: str) -> dict[str, str]:
@@ -105,7 +105,6 @@ def test_without_runs_the_tables_are_the_papers() -> None:
 def test_only_evaluations_are_read_and_errors_are_named(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "recipe.json").write_text(json.dumps({"model": {}}))
     (run / "config.json").write_text("{}")
     numbers = {"overall_iou": 0.5, "data": "unc", "split": "val", "shuffled": False}
     (run / "val.json").write_text(json.dumps(numbers))

@@ -34,7 +34,7 @@ from train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint  # noq
 from train.data.reader import ReferData  # noqa: E402
 from train.data.samples import Sampler  # noqa: E402
 from train.data.shards import Place  # noqa: E402
-from train.recipes import find  # noqa: E402
+from train.recipes import Masks, find  # noqa: E402
 
 PART = f".{CHECKPOINT}.part"
 # `python -m train`, killed so many seconds after it opens a file of that name.
@@ -192,7 +192,9 @@ def photos(bench: Bench) -> str:
     """A photo is damaged in its shard; a killed run then equals an undisturbed one on the same photos."""
     whole, out = bench.folder / "damaged", bench.folder / "photos"
     data, recipe = ReferData.open(bench.data), find("smoke")
-    drawn = Sampler(data, recipe.data, "train").photos(np.random.default_rng((recipe.seed, EVERY + 1)))
+    [stage] = recipe.stages
+    assert isinstance(stage, Masks)
+    drawn = Sampler(data, stage.data, "train").photos(np.random.default_rng((recipe.seed, EVERY + 1)))
     place = data.files[data.images[drawn[0]].file_name]
     kept = place.read()
     overwrite(place, bytes(place.size))

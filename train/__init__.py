@@ -1,4 +1,4 @@
-"""Training and measuring CEFNet: `python -m train --help`, or from Python `train.prepare` and `train.evaluate`."""
+"""Training and measuring CEFNet: `python -m train --help`, or from Python `prepare`, `fit` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from train.evaluating import evaluate
     from train.preparation import prepare
+    from train.run import fit
 
-__all__ = ["evaluate", "prepare"]
-DOORS = {"evaluate": "train.evaluating", "prepare": "train.preparation"}  # imported when used: they load torch
+__all__ = ["evaluate", "fit", "prepare"]
+# Imported when used: they load torch.
+DOORS = {"evaluate": "train.evaluating", "fit": "train.run", "prepare": "train.preparation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,7 @@ from cefnet.console import words_of
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("train.preparation.command", "bring a public data set, or your own photos and masks, into our layout"),
-    "align": ("train.align", "make a model's text encoder one that knows what tells objects apart"),
-    "run": ("train.loop", "train a model by a recipe"),
+    "run": ("train.run", "train a model by a recipe"),
     "evaluate": ("train.evaluating", "measure a model or a baseline on a split"),
     "compare": ("train.compare", "compare two models' results on the same expressions"),
     "benchmark": ("train.benchmark", "measure speed and memory beside the paper's model as it is written"),

@@ -1,39 +1,35 @@
-"""`python -m train align MODEL --data DIR --out FOLDER`: a first `Matching`, and a text encoder for it.
+"""Words before masks: a first `Matching`, and a text encoder for it, in a stage of its own (`recipes.recipe.Align`).
 
 The encoder's features, without language, are averaged over each annotated object once; then every expression is matched
 with the object it means, among the photo's others and among those of other photos. That is a hundred times as fast as
-training the whole network, so that the text encoder sees every expression many times. Beside the matching a linear map
-from the new h_T to MODEL's old one is learned, and folded into the layers that read h_T: the result (FOLDER, for
-`run --init`) answers nearly as MODEL did, from a sentence vector that holds more, and has `matching` to go on with.
+training the whole network, so that the text encoder sees every expression many times. Where the network was trained
+before, a linear map from the new h_T to the old one is learned beside the matching, and folded into the layers that
+read h_T: the result answers nearly as before, from a sentence vector that holds more, and has `matching` to go on with.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import random
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from cefnet.matching import FIT
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.text_encoder import TextEncoder
-from cefnet.weights import TOKENIZER, load, save
 from train.data.reader import ReferData
 from train.data.records import Ref
 from train.data.samples import BatchSpec
+from train.recipes.recipe import Align
 from train.regions import Regions, regions
 from train.start import towards_imagenet
 
-SIZE = 224  # pixels that the encoder sees
 LEARNING_RATE, WARMUP = 1.5e-3, 100
 LONGEST = 20  # pieces; what is beyond is cut
 
@@ -148,36 +144,40 @@ def accuracy(matcher: Matcher, split: Split) -> float:
     return torch.cat(right).float().mean().item()
 
 
-def learn(matcher: Matcher, old: TextEncoder, batches: Iterator[Pairs], steps: int) -> None:
-    """Trains the matcher, its text encoder with it, and the way back to the old h_T."""
+def learn(
+    matcher: Matcher,
+    old: TextEncoder | None,
+    batches: Iterator[Pairs],
+    steps: int,
+    log: Callable[[dict[str, float], int], None],
+) -> None:
+    """Trains the matcher and its text encoder with it.
+
+    Args:
+        matcher: Is trained.
+        old: The text encoder to whose h_T a way back is learned; None: there is nothing to keep.
+        batches: What it is trained on.
+        steps: How many of them.
+        log: Gets every step's losses and learning rate, and how many expressions it had.
+    """
     moved = [p for p in matcher.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(moved, lr=LEARNING_RATE, weight_decay=0.02)
-    bar = tqdm(batches, total=steps, unit="step", desc="matching")
-    for step, pairs in enumerate(bar):
-        optimiser.param_groups[0]["lr"] = LEARNING_RATE * min(1, (step + 1) / WARMUP) * (1 - step / steps)
+    for step, pairs in zip(range(steps), batches, strict=False):
+        rate = LEARNING_RATE * min(1, (step + 1) / WARMUP) * (1 - step / steps)
+        optimiser.param_groups[0]["lr"] = rate
         fit, sentence = matcher(pairs)
-        with torch.no_grad():
-            _, wanted = old(pairs.ids, pairs.mask)
-        matched = loss(fit, pairs)
-        missed = F.mse_loss(matcher.back(sentence), wanted) / wanted.var()
+        terms = {"matching": loss(fit, pairs)}
+        if old is not None:
+            with torch.no_grad():
+                _, wanted = old(pairs.ids, pairs.mask)
+            terms["way_back"] = F.mse_loss(matcher.back(sentence), wanted) / wanted.var()
+        total = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad()
-        (matched + missed).backward()
+        total.backward()
         nn.utils.clip_grad_norm_(moved, 1.0)
         optimiser.step()
-        bar.set_postfix_str(f"matching {matched.item():.2f}, of the old h_T {1 - missed.item():.1%}")
-
-
-@torch.no_grad()
-def with_matching(model: CEFNet) -> CEFNet:
-    """A copy that has `matching`, new where the model has none; Eq. 1 doesn't heed it yet."""
-    result = CEFNet(replace(model.config, matching=True)).eval()
-    state = result.state_dict()
-    for name, value in model.state_dict().items():
-        if state[name].shape != value.shape:  # Eq. 1's w_place and the presence output have more inputs
-            value = F.pad(value, [0, 0] * (value.ndim - 2) + [0, state[name].shape[1] - value.shape[1]])
-        state[name] = value
-    result.load_state_dict(state)
-    return result
+        values = {name: term.item() for name, term in {"total": total, **terms}.items()}
+        log({**values, "learning_rate": rate}, len(pairs.ids))
 
 
 @torch.no_grad()
@@ -209,37 +209,49 @@ def readers(model: CEFNet) -> list[nn.Linear]:
     return [layer for layer in found if isinstance(layer, nn.Linear)]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="shipped name, weights folder or run folder")
-    parser.add_argument("--data", type=Path, required=True, help="data folder")
-    parser.add_argument("--out", type=Path, required=True, help="weights folder to write, for `run --init`")
-    parser.add_argument("--imagenet", type=float, default=0.0, metavar="SHARE",
-                        help="first take the encoder so far back to ImageNet's weights, 0..1 (default: 0)")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=3300, help="of 48 photos (default: 3300)")
-    parser.add_argument("--photos", type=int, default=48, help="a step (default: 48)")
-    parser.add_argument("--split", default="study", help="on which matching is measured at the end (default: study)")
-    parser.add_argument("--seed", type=int, default=0)
+def align(
+    model: CEFNet,
+    data: ReferData,
+    tokenizer: Tokenizer,
+    stage: Align,
+    new: Collection[str],
+    seed: int,
+    log: Callable[[dict[str, float], int], None],
+) -> float | None:
+    """Does an `Align` stage.
 
+    Args:
+        model: Of the stage's architecture, with the weights that it starts from, on the device whose encoder looks.
+        data: Whose `train` split teaches.
+        tokenizer: The model's.
+        stage: What to do.
+        new: Names of the model's tensors that nobody has trained. Where h_T is read by such alone, no way back to the
+            old h_T is learned; a new `Matching` is heeded at once.
+        seed: Of the order of the data.
+        log: Gets every step's losses and learning rate, and how many expressions it had.
 
-def main(args: argparse.Namespace) -> None:
-    """Learns and writes.
+    Returns:
+        How often the right object of a photo is chosen on the stage's split; None if that is not measured.
 
     Raises:
-        ValueError: no such model or split, an impossible share, or no ImageNet weights for this encoder.
+        ValueError: No expression of an annotated object, or no ImageNet weights for this encoder.
     """
-    data, checkpoint = ReferData.open(args.data), load(args.model, "cpu")
-    torch.manual_seed(args.seed)
-    model = with_matching(checkpoint.model)
-    if args.imagenet:
-        towards_imagenet(model, args.imagenet)
-    photos = sorted({ref.image_id for split in ("train", args.split) for ref in data.refs_of(split)})
-    found = regions(model.to(memory_format=torch.channels_last), data, photos, SIZE)  # type: ignore[call-overload]
-    learned, measured = (Split(data, found, checkpoint.tokenizer, split) for split in ("train", args.split))
+    if stage.imagenet:
+        towards_imagenet(model, stage.imagenet)
+    measures = stage.split if any(ref.split == stage.split for ref in data.refs) else ""
+    splits = [split for split in ("train", measures) if split]
+    photos = sorted({ref.image_id for split in splits for ref in data.refs_of(split)})
+    found = regions(model.to(memory_format=torch.channels_last), data, photos, stage.size)  # type: ignore[call-overload]
+    model.cpu()  # whole objects are few numbers
+    learned, *measured = (Split(data, found, tokenizer, split) for split in splits)
     matcher = Matcher(model, torch.cat([found[i].features for i in learned.photos]).float())
-    learn(matcher, model.text, learned.drawn(args.steps, args.photos, args.seed), args.steps)
-    print(f"the right object of a photo, {args.split}: {accuracy(matcher, measured):.3f}")
-    fold(model, matcher.text, matcher.back)
-    if not checkpoint.config.matching:
+    old = None if "text.gru.weight_ih_l0" in new else model.text
+    learn(matcher, old, learned.drawn(stage.steps, stage.photos, seed), stage.steps, log)
+    chosen = accuracy(matcher, measured[0]) if measured else None
+    if old is None:
+        model.text.load_state_dict(matcher.text.state_dict())
+    else:
+        fold(model, matcher.text, matcher.back)
+    if "matching.sharpness" in new:
         heed(model)
-    card = f"`{Path(args.model).name}` after `python -m train align`; see `train/align.py`.\n"
-    save(args.out, model, checkpoint.decision, checkpoint.folder / TOKENIZER, checkpoint.words, card)
+    return chosen

@@ -74,7 +74,7 @@ def model_card(
         groups=_group("kind", model["by_kind"]) + "\n\n" + _group("words", model["by_length"]),
         training=_training(recipe, start),
         departures=_departures(config),
-        losses=_losses(recipe["losses"]),
+        losses=_losses(recipe["stages"]),
         mask_threshold=decision.mask_threshold,
         presence_threshold=decision.presence_threshold,
         regions=REGIONS[decision.regions],
@@ -104,15 +104,33 @@ def _group(title: str, groups: dict[str, Numbers]) -> str:
     return "\n".join(lines)
 
 
+def run_card(recipe: Numbers, start: str, steps: int) -> str:
+    """The card of a run folder, which is rewritten while it trains.
+
+    Args:
+        recipe: Of the run, as in `recipe.json`.
+        start: What the run started from, in words.
+        steps: Done so far.
+    """
+    total = sum(stage["steps"] for stage in recipe["stages"])
+    return f"Run of the recipe `{recipe['name']}`, step {steps} of {total}.\n\n{_training(recipe, start)}\n"
+
+
 def _training(recipe: Numbers, start: str) -> str:
-    samples = recipe["steps"] * recipe["data"]["photos"] * recipe["data"]["expressions"]
-    sizes = ", then ".join(f"{size} px" for _, size in recipe["sizes"])
-    optimiser = f"{recipe['optimiser']}, learning rate {recipe['learning_rate']}"
-    return "\n".join([
-        f"Recipe `{recipe['name']}` of `train/recipes.py`, started from {start}:",
-        f"{recipe['steps']} steps, {samples:,} expressions, at {sizes}; {optimiser},",
-        f"averaged weights (decay {recipe['ema']}).",
-    ])  # fmt: skip
+    stages = "\n".join(f"- {_stage(stage)}" for stage in recipe["stages"])
+    return f"Recipe `{recipe['name']}` of `train/recipes`, started from {start}:\n\n{stages}"
+
+
+def _stage(stage: Numbers) -> str:
+    if stage["kind"] == "align":
+        return f"`{stage['name']}`: {stage['steps']} steps of words and pooled objects, {stage['photos']} photos each"
+    samples = stage["steps"] * stage["data"]["photos"] * stage["data"]["expressions"]
+    sizes = ", then ".join(f"{size} px" for _, size in stage["sizes"]) or "the model's own input size"
+    average = f"averaged weights (decay {stage['ema']})" if stage["ema"] else "last weights"
+    return (
+        f"`{stage['name']}`: {stage['steps']} steps, {samples:,} expressions, at {sizes}; {stage['optimiser']}, "
+        f"learning rate {stage['learning_rate']}; {average}"
+    )
 
 
 def _departures(config: ModelConfig) -> str:
@@ -121,10 +139,10 @@ def _departures(config: ModelConfig) -> str:
     return ", ".join(f"`{k}={getattr(config, k)}`" for k in changed)
 
 
-def _losses(weights: Numbers) -> str:
-    """The terms that the paper hasn't, in words; runs before a term existed don't name it."""
-    used = ", ".join(f"`{name}`" for name in LOSSES if weights.get(name))
-    return f"losses of `train/losses.py` beside the paper's: {used or 'none'}"
+def _losses(stages: list[Numbers]) -> str:
+    """The terms that the paper hasn't, in words."""
+    used = [name for name in LOSSES if any(stage.get("losses", {}).get(name) for stage in stages)]
+    return f"losses of `train/losses.py` beside the paper's: {', '.join(f'`{name}`' for name in used) or 'none'}"
 
 
 def _number(value: float | None) -> str:

@@ -6,17 +6,17 @@ import json
 import struct
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cefnet.config import Decision, ModelConfig
+from cefnet.config import ModelConfig
 from cefnet.files import replacing, write_whole
-from train.recipe import Recipe
+from train.recipes.recipe import New, Recipe
 
 CHECKPOINT = "checkpoint.pt"
 RECIPE = "recipe.json"
@@ -96,27 +96,88 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def complete(saved: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as an earlier version wrote it, with the keys that came later at their defaults."""
-    both = {**defaults, **saved}
-    nested = {k: complete(v, defaults[k]) for k, v in both.items() if isinstance(v, dict) and k in defaults}
-    return both | nested
+def new_or_same(
+    folder: Path, recipe: Recipe, begin: str, steps: int | None, done: Callable[[], tuple[int, int]]
+) -> Recipe:
+    """Writes the recipe of a new run, or takes up that of the one in the folder.
 
+    Args:
+        folder: Of the run.
+        recipe: As the command line has it.
+        begin: Name of the stage that the run begins with; empty = the first.
+        steps: The length that the command line asks for, if it does.
+        done: Gives the stage under way, counted from 0, and its steps so far.
 
-def check_same_recipe(folder: Path, recipe: dict[str, Any]) -> None:
-    """Writes the recipe of a new run, or checks that a resumed run's is the same but for what may change.
+    Returns:
+        The recipe; where a run goes on, with the length of its stages and what may change between its parts.
 
     Raises:
-        ValueError: the recipes differ; the message names the keys.
+        ValueError: The run in the folder is of another recipe, or can't be of that length any more.
     """
-    path, now = folder / RECIPE, json.loads(json.dumps(recipe))
+    path = folder / RECIPE
     if not path.is_file():
-        write_whole(path, json.dumps(now, indent=2) + "\n")
-        return
-    defaults = json.loads(json.dumps(asdict(Recipe("", ModelConfig()))))
-    before = complete(json.loads(path.read_text()), defaults)
-    for name in (*asdict(Decision()), "one_region"):  # earlier versions had the decision among the model's fields
-        before["model"].pop(name, None)
-    keys = [k for k in sorted(now.keys() | before.keys()) if now.get(k) != before.get(k) and k not in MAY_CHANGE]
+        _write(path, recipe, begin)
+        return recipe
+    before = json.loads(path.read_text(encoding="utf-8"))
+    planned = [stage.get("steps", 0) for stage in before.get("stages", [])]
+    if steps is not None and len(planned) == len(recipe.stages):
+        recipe = recipe.with_stage_steps([*planned[:-1], max(1, steps - sum(planned[:-1]))])
+    now = _flat(json.loads(json.dumps(recipe.to_dict() | {"from": begin})))
+    was = _defaults(recipe) | _flat(before)
+    last = f"{recipe.stages[-1].name}.steps"
+    differing = [key for key in sorted(now.keys() | was.keys()) if now.get(key) != was.get(key)]
+    keys = [key for key in differing if key.rpartition(".")[2] not in MAY_CHANGE]
+    if keys == [last] and steps is not None:
+        _check_length(recipe, planned[-1], *done())
+        keys = []
     if keys:
-        raise ValueError(f"{folder} was started with another recipe ({', '.join(keys)} differ): use another --out")
+        length = f" (it is planned with {sum(planned)} steps: --steps {sum(planned)})" if last in keys else ""
+        raise ValueError(
+            f"{folder} was started with another recipe: {', '.join(keys)} differ{length}; use another --out, or the "
+            "command that started it with --resume"
+        )
+    _write(path, recipe, begin)
+    return recipe
+
+
+def _check_length(recipe: Recipe, planned: int, under_way: int, steps: int) -> None:
+    """Refuses another length of the last stage once its rates or sizes have been those of the old length.
+
+    Raises:
+        ValueError: They have; says what to do instead.
+    """
+    stage = recipe.stages[-1]
+    until = min(stage.settled(), replace(stage, steps=planned).settled())
+    if under_way == len(recipe.stages) - 1 and steps > until:
+        why = "its rate or its input size has already changed by the old length" if until else "its rate depends on it"
+        raise ValueError(
+            f"the length of {stage.name!r} can't change after {steps} of {planned} steps: {why}. Let it end, and go on "
+            "from its weights in another run (--init); a stage with schedule.kind=constant can be made longer until "
+            "its rate falls"
+        )
+
+
+def _write(path: Path, recipe: Recipe, begin: str) -> None:
+    text = json.dumps(recipe.to_dict() | {"from": begin}, indent=2) + "\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_whole(path, text)
+
+
+def _flat(part: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """All values by their keys as `--set` names them."""
+    found: dict[str, Any] = {}
+    for key, value in part.items():
+        if key == "stages":
+            for stage in value:
+                found |= _flat(stage, f"{stage.get('name')}.")
+        else:
+            found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
+
+
+def _defaults(recipe: Recipe) -> dict[str, Any]:
+    """For a run that began before there were some keys: their values."""
+    stages = tuple(type(stage)(stage.name) for stage in recipe.stages)
+    start = New(ModelConfig()) if isinstance(recipe.start, New) else recipe.start
+    plain = _flat(json.loads(json.dumps(Recipe(recipe.name, start, stages).to_dict())))
+    return {key: value for key, value in plain.items() if ".model." not in key or key.startswith("start.")}

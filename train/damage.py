@@ -17,13 +17,15 @@ class Damage:
     """What a run could not use so far.
 
     Args:
-        folder: of the run; `damaged.txt` in it lists what was found. None: nothing is written.
-        photos: number of photos of the split that is trained on.
-        found: what the run found before it was resumed.
+        folder: Of the run; `damaged.txt` in it lists what was found, also before the run was resumed. None: nothing is
+            written.
+        photos: Number of photos of the split that is trained on.
     """
 
-    def __init__(self, folder: Path | None, photos: int, found: Iterable[str] = ()) -> None:
-        self.folder, self.photos, self.found = folder, photos, set(found)
+    def __init__(self, folder: Path | None, photos: int) -> None:
+        self.folder, self.photos, self.found = folder, photos, set[str]()
+        if folder is not None and (folder / LIST).is_file():
+            self.found.update((folder / LIST).read_text(encoding="utf-8").splitlines())
 
     def add(self, messages: Iterable[str]) -> None:
         """Adds what a step could not use.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,37 +11,44 @@ from torch import Tensor, nn
 
 from cefnet.model import CEFNet
 from train.data.batch import Batch
-from train.distributed import Team, synchronised
+from train.distributed import Team
 from train.forward import Forward
 from train.losses import Objective
-from train.optim import Average, build_optimiser, freeze, learning_rate, set_learning_rate, train_mode
-from train.recipe import Recipe
+from train.optim import Average, set_learning_rate
 
 
 class Learner:
     """Model, objective, optimiser and running average of one process, and the number of steps made.
 
     Args:
-        model: with its first weights, or any before `load_state`; goes to the team's device and into training mode.
-        objective: alike.
-        recipe: what to do.
-        team: the processes that share each step.
+        model: On the team's device, in training mode.
+        objective: On the same device.
+        optimiser: Of the parameters of both.
+        rate: The learning rate of a step, before a group's own factor.
+        team: The processes that share each step.
+        parts: That this process computes its photos of a step in.
+        clip: Largest gradient norm; 0 = none.
+        ema: Decay of the averaged weights; 0 = none.
     """
 
-    def __init__(self, model: CEFNet, objective: Objective, recipe: Recipe, team: Team) -> None:
-        self.model, self.objective, self.recipe, self.team = model, objective, recipe, team
+    def __init__(
+        self,
+        model: CEFNet,
+        objective: Objective,
+        optimiser: torch.optim.Optimizer,
+        rate: Callable[[int], float],
+        team: Team,
+        parts: int = 1,
+        clip: float = 0.0,
+        ema: float = 0.0,
+    ) -> None:
+        self.model, self.objective, self.optimiser = model, objective, optimiser
+        self.rate, self.team, self.parts, self.clip = rate, team, parts, clip
         self.steps = 0
-        freeze(model, recipe)
-        if recipe.sync_norm:
-            synchronised(model, team)
-        model.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        objective.to(team.device)
-        train_mode(model, recipe)
-        self.optimiser = build_optimiser(model, objective, recipe)
-        self.average = Average(model, recipe.ema) if recipe.ema else None
+        self.average = Average(model, ema) if ema else None
         self.local = Forward(model, objective)
         weights = {"presence": model.presence, "right": model.right, "several": model.several}
-        unused = any(verdict is not None and not getattr(recipe.losses, name) for name, verdict in weights.items())
+        unused = any(verdict is not None and not getattr(objective.weights, name) for name, verdict in weights.items())
         self.forward = team.wrap(self.local, unused)
 
     def state(self) -> dict[str, Any]:
@@ -53,6 +61,10 @@ class Learner:
             "average": self.average.state if self.average else {},
             "rng": torch.get_rng_state(),
         }
+
+    def result(self) -> dict[str, Tensor]:
+        """The model's state that counts: the averaged one, if there is an average."""
+        return self.average.state if self.average else self.model.state_dict()
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
@@ -67,21 +79,20 @@ class Learner:
         """One optimiser step.
 
         Args:
-            batch: this process's share of the step's batch, on the CPU.
+            batch: This process's share of the step's batch, on the CPU.
 
         Returns:
             The loss terms of the whole batch, and the learning rate.
 
         Raises:
-            ValueError: the loss or the gradient is not finite; the weights are as they were before.
+            ValueError: The loss or the gradient is not finite; the weights are as they were before.
         """
-        rate = learning_rate(self.recipe, self.steps)
+        rate = self.rate(self.steps)
         set_learning_rate(self.optimiser, rate)
-        parts = batch.split(self.team.parts(self.recipe.data.photos, self.recipe.accumulate))
-        parts = [part.to(self.team.device) for part in parts]
+        parts = [part.to(self.team.device) for part in batch.split(self.parts)]
         shares = self.shares(parts)
         terms = self.backward(parts, shares)
-        norm = nn.utils.clip_grad_norm_(self.parameters(), self.recipe.clip or math.inf)
+        norm = nn.utils.clip_grad_norm_(self.parameters(), self.clip or math.inf)
         if not norm.isfinite():
             raise ValueError(self.not_finite(f"the gradient's norm is {norm}", parts))
         self.optimiser.step()
@@ -100,7 +111,7 @@ class Learner:
         """Leaves the gradients of the step's whole batch in the parameters; returns its loss terms.
 
         Raises:
-            ValueError: the loss is not finite, here or in another process.
+            ValueError: The loss is not finite, here or in another process.
         """
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}

@@ -1,194 +1,264 @@
-"""`python -m train run RECIPE --data DIR`: the training loop, on one process or, by torchrun, on several."""
+"""The stages of a run, one after the other, and the loop that trains one of them."""
 
 from __future__ import annotations
 
-import argparse
 import copy
-import math
-import sys
-from collections.abc import Generator
-from contextlib import closing, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
 
 from cefnet.config import Decision
-from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
-from cefnet.weights import TOKENIZER, load, save
-from train import recipes
-from train.checkpoint import CHECKPOINT, START, check_same_recipe, load_checkpoint, only_one, save_checkpoint
+from cefnet.weights import MODEL, TOKENIZER, save
+from train.align import align
+from train.build import build, stream
+from train.card import run_card
+from train.checkpoint import CHECKPOINT, START, load_checkpoint, save_checkpoint
 from train.damage import Damage
 from train.data.batch import Batch
 from train.data.batches import Batches
 from train.data.reader import ReferData
-from train.distributed import Team, join, plain_words
-from train.interrupt import STATUS, ignore_sigterm, on_sigterm
+from train.data.samples import BatchSpec
+from train.distributed import Team
+from train.interrupt import ended_by_sigterm, on_sigterm
 from train.learner import Learner
-from train.losses import Objective
-from train.recipe import Recipe
-from train.runlog import Timed, draw_curves, progress
-from train.start import load_embeddings, load_imagenet, origin, prepare_text, start_from
+from train.recipes.recipe import Align, Masks, Recipe
+from train.runlog import Progress, Timed, draw_curves, progress
+from train.start import Begun, Sources, begin_new, begin_with, first_weights
 
 
 class Run:
-    """One run in one folder: what it learns from, where it starts, what it saves.
+    """One run in one folder: which stage is under way, where it starts, what it saves.
 
     Args:
-        recipe: what to do.
-        data: the data set.
-        tokenizer: the run's own.
-        folder: of the run.
-        team: the processes that share it.
+        recipe: What to do.
+        first: Number of the stage that the run begins with.
+        data: The data set.
+        text: The run's tokenizer, and how often each word was seen.
+        folder: Of the run.
+        team: The processes that share it.
+        sources: What a new network starts from.
+        workers: Processes that read data.
     """
 
-    def __init__(self, recipe: Recipe, data: ReferData, tokenizer: Tokenizer, folder: Path, team: Team) -> None:
-        self.recipe, self.data, self.tokenizer, self.folder, self.team = recipe, data, tokenizer, folder, team
-        torch.manual_seed(recipe.seed)
-        self.model = CEFNet(recipe.model)
-        self.objective = Objective(recipe.losses, recipe.model, len(data.categories))
+    def __init__(
+        self,
+        recipe: Recipe,
+        first: int,
+        data: ReferData,
+        text: tuple[Tokenizer, dict[str, int]],
+        folder: Path,
+        team: Team,
+        sources: Sources,
+        workers: int,
+    ) -> None:
+        self.recipe, self.first, self.data, self.folder, self.team = recipe, first, data, folder, team
+        self.tokenizer, self.words = text
+        self.sources, self.workers = sources, workers
         photos = len({ref.image_id for ref in data.refs_of("train")})
         self.damage = Damage(folder if team.first else None, photos)
-        self.decision = Decision()
 
-    def start(self, embeddings: Path | None, init: str | None, backbone: str | None = None) -> None:
-        """Gives the new model its first weights: ImageNet, word vectors, or those of another model."""
-        if init:
-            checkpoint = load(init, "cpu")
-            start_from(self.model, checkpoint.model)
-            self.decision = checkpoint.decision
-        elif self.recipe.pretrained:
-            load_imagenet(self.model, backbone)
-            if self.recipe.model.normalisation == "batch":  # with l2, E and F are of unit length anyway
-                first = Batches(self.data, self.tokenizer, self.recipe.data, self.recipe.seed)[0]
-                self.model.eval().match_strength(first.images.float() / 255, self.recipe.fusion_strength)
-        if embeddings and not init:
-            load_embeddings(self.model, self.tokenizer, embeddings)
-        if self.team.first:
-            write_whole(self.folder / START, origin(self.recipe, embeddings, init, backbone) + "\n")
-        self.learner = Learner(self.model, self.objective, self.recipe, self.team)
+    def go(self, stop: int) -> tuple[int, bool]:
+        """Does the stages up to step `stop` of the whole, from where the folder is.
 
-    def resume(self) -> None:
-        """Takes up the folder's checkpoint."""
+        Returns:
+            steps: How many are done; fewer than `stop` after SIGTERM, and where a stage can't be stopped inside.
+            terminated: Whether SIGTERM ended it.
+        """
+        steps = self.recipe.before(self.first)
+        with on_sigterm() as terminated:
+            for i, stage in enumerate(self.recipe.stages):
+                before, after = self.recipe.before(i), self.recipe.before(i + 1)
+                if i < self.first or finished(self.folder, self.recipe, i):
+                    steps = after
+                    continue
+                if before >= stop or self.team.any(terminated()):
+                    break
+                if isinstance(stage, Masks):
+                    steps = before + self.masks(i, stage, stop - before, terminated)
+                elif after <= stop:
+                    steps = before + self.align(i, stage)
+                self.team.wait()  # the others start from what the first one wrote
+                if steps < after:
+                    break
+            return steps, self.team.any(terminated() and steps < stop)
+
+    def begin(self, i: int, weights: bool = True) -> Begun:
+        """The network of a stage at its start.
+
+        Args:
+            i: Number of the stage.
+            weights: Whether a new network gets its first weights; a checkpoint has others.
+        """
+        stage, start = self.recipe.stages[i], self.recipe.start
+        torch.manual_seed(self.recipe.seed + i)
+        if i > self.first or isinstance(start, str):
+            source = str(stage_folder(self.folder, self.recipe, i - 1)) if i > self.first else str(start)
+            return begin_with(source, stage.model, ("*",) if self.sources.allow_drop else stage.may_drop)
+        begun = begin_new(start, stage.model, self.tokenizer.size)
+        if weights:
+            spec = next((s.data for s in self.recipe.stages if isinstance(s, Masks)), BatchSpec())
+            images = Batches(self.data, self.tokenizer, spec, self.recipe.seed)[0].images.float() / 255
+            first_weights(begun.model, start, self.sources, self.tokenizer, images)
+        return begun
+
+    def tell(self, i: int, begun: Begun) -> None:
+        if self.team.first and begun.about:
+            print(f"{self.recipe.stages[i].name}:\n{begun.about}")
+
+    def align(self, i: int, stage: Align) -> int:
+        """Does a stage of words in one go; ended early, it is done again. Returns its steps."""
+        self.checkpoint(i)
+        begun, before = self.begin(i), self.recipe.before(i)
+        self.tell(i, begun)
+        model = begun.model.to(self.team.device).eval()
+        advice = f"ended by SIGTERM inside {stage.name!r}, which --resume begins anew"
+        bar = progress(self.folder, before, self.recipe.steps, stage.name, self.team.first)
+        with ended_by_sigterm(advice), bar as shown:
+            log = shown.add if shown else lambda values, samples: None
+            right = align(model, self.data, self.tokenizer, stage, begun.new, self.recipe.seed + i, log)
+        if right is not None and self.team.first:
+            print(f"{stage.name}: the right object of a photo, {stage.split}: {right:.3f}")
+        self.write(i, model, begun.decision, stage.steps)
+        return stage.steps
+
+    def masks(self, i: int, stage: Masks, stop: int, ended: Callable[[], bool]) -> int:
+        """Trains the stage's network up to its step `stop`. Returns the steps done; fewer if `ended` says so."""
+        before, state = self.recipe.before(i), self.checkpoint(i)
+        begun = self.begin(i, weights=state is None)
+        kept = {name: value.clone() for name, value in begun.model.state_dict().items()} if stage.mix else {}
+        stage = replace(stage, sizes=stage.sizes or ((0.0, begun.model.config.image_size),))
+        learner = build(stage, begun.model, len(self.data.categories), self.team)
+        if state is None:
+            self.tell(i, begun)
+        else:
+            take_up(learner, state, self.folder)
+        steps = range(learner.steps, min(stop, stage.steps))
+        source = self.data, self.tokenizer, self.recipe.seed, self.team
+        batches = stream(stage, *source, steps, before, self.workers)
+        bar = progress(self.folder, before + steps.start, self.recipe.steps, stage.name, self.team.first)
+        with bar as shown, closing(Timed(batches)) as timed:
+            keep = partial(self.keep, i, learner, begun.decision, kept)
+            train(learner, timed, self.damage, keep, self.recipe.checkpoint_every, ended, shown)
+        return learner.steps
+
+    def checkpoint(self, i: int) -> dict[str, Any] | None:
+        """The folder's checkpoint if it is of stage `i`.
+
+        Raises:
+            ValueError: It is of a later stage, or damaged.
+        """
+        if not (self.folder / CHECKPOINT).is_file():
+            return None
         state = load_checkpoint(self.folder)
-        self.learner = Learner(self.model, self.objective, self.recipe, self.team)
-        try:
-            self.learner.load_state(state)
-        except (LookupError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{self.folder / CHECKPOINT} is of another model or version: {error}") from error
-        self.damage.found.update(state.get("damaged", []))  # not in the first checkpoints
-        self.decision = Decision(**state.get("decision", {}))  # likewise
+        stage = state.get("stage", i)
+        if stage > i:
+            name = stage_folder(self.folder, self.recipe, i).name
+            raise ValueError(f"{self.folder} is past its stage {name}, but that stage's weights are gone")
+        return state if stage == i else None
 
-    def save(self, words: dict[str, int]) -> None:
+    def keep(self, i: int, learner: Learner, decision: Decision, first: dict[str, Tensor]) -> None:
         """Writes the checkpoint, and the result so far as a weights folder: the first process only."""
         if not self.team.first:
             return
-        more = {"damaged": sorted(self.damage.found), "decision": asdict(self.decision)}
-        save_checkpoint(self.folder, {**self.learner.state(), **more})
-        result = copy.deepcopy(self.model)
-        if self.learner.average:
-            result.load_state_dict(self.learner.average.state)
-        card = f"Run of the recipe `{self.recipe.name}`, step {self.learner.steps} of {self.recipe.steps}.\n"
-        save(self.folder, result, self.decision, self.folder / TOKENIZER, words, card)
+        save_checkpoint(self.folder, {**learner.state(), "stage": i})
+        result = copy.deepcopy(learner.model)
+        result.load_state_dict(mixed(learner.result(), first, getattr(self.recipe.stages[i], "mix", 0.0)))
+        self.write(i, result, decision, learner.steps)
+
+    def write(self, i: int, model: CEFNet, decision: Decision, steps: int) -> None:
+        """The result so far: in the run's folder, and in the stage's where the stage is done."""
+        if not self.team.first:
+            return
+        folders = {self.folder: None}
+        if steps == self.recipe.stages[i].steps:
+            folders[stage_folder(self.folder, self.recipe, i)] = None
+        start = (self.folder / START).read_text(encoding="utf-8").strip()
+        card = run_card(self.recipe.to_dict(), start, self.recipe.before(i) + steps)
+        for folder in folders:
+            save(folder, model, decision, self.folder / TOKENIZER, self.words, card)
         draw_curves(self.folder)
 
-    def batches(self, stop: int, workers: int) -> Generator[Batch, None, None]:
-        """This process's share of the steps from now to `stop`, each a function of (seed, step) and its size."""
-        starts = [math.ceil(share * self.recipe.steps) for share, _ in self.recipe.sizes]
-        ends = [*starts[1:], self.recipe.steps]
-        places = self.team.share(self.recipe.data.photos)
-        for (_, size), first, end in zip(self.recipe.sizes, starts, ends, strict=True):
-            steps = range(max(first, self.learner.steps), min(end, stop))
-            if not steps:
-                continue
-            spec = replace(self.recipe.data, image_size=size)
-            seed, length = self.recipe.seed, self.recipe.steps
-            yield from DataLoader(
-                Subset(Batches(self.data, self.tokenizer, spec, seed, steps=length, places=places), steps),
-                batch_size=None,
-                num_workers=workers,
-                pin_memory=self.team.device.type == "cuda",
-                generator=torch.Generator(),  # the loader must not draw from the run's
-                worker_init_fn=ignore_sigterm,
-            )
 
-    def train(self, words: dict[str, int], stop: int, workers: int) -> bool:
-        """Trains up to step `stop`, with checkpoints on the way and at the end.
+def train(
+    learner: Learner,
+    batches: Timed[Batch],
+    damage: Damage,
+    keep: Callable[[], None],
+    every: int,
+    ended: Callable[[], bool],
+    shown: Progress | None,
+) -> None:
+    """The training loop.
 
-        Returns:
-            False if SIGTERM ended it earlier, with a checkpoint.
-        """
-        samples, learner = self.recipe.data.photos * self.recipe.data.expressions, self.learner
-        shown = progress(self.folder, learner.steps, self.recipe.steps, samples, self.team.first)
-        timed = closing(Timed(self.batches(stop, workers)))
-        with shown as told, on_sigterm() as terminated, timed as batches:
-            for batch in batches:
-                values = learner.step(batch)
-                if told:
-                    told.add(learner.steps - 1, values, batches.waited)
-                self.damage.add(self.team.gather(batch.skipped))
-                if self.team.any(terminated()):
-                    break
-                if learner.steps % self.recipe.checkpoint_every == 0 and learner.steps < stop:
-                    self.save(words)
-            self.save(words)
-        return learner.steps >= stop
+    Args:
+        learner: Makes the steps.
+        batches: This process's share of each.
+        damage: Counts what could not be used.
+        keep: Saves where the learner is: every `every` steps and at the end.
+        every: Steps.
+        ended: Whether to end before all batches are seen.
+        shown: Log and progress bar, if this process has them.
+    """
+    team, saved = learner.team, -1
+    for batch in batches:
+        values = learner.step(batch)
+        if shown:
+            shown.add(values, len(batch.expressions) * team.size, batches.waited)
+        damage.add(team.gather(batch.skipped))
+        if team.any(ended()):
+            break
+        if learner.steps % every == 0:
+            keep()
+            saved = learner.steps
+    if learner.steps != saved:
+        keep()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help=f"one of: {', '.join(recipes.RECIPES)}")
-    parser.add_argument("--data", type=Path, required=True, help="data folder (instances.json, refs.json, photos)")
-    parser.add_argument("--out", type=Path, help="run folder (default: runs/RECIPE)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--init", metavar="MODEL", help="start from this model's weights and tokenizer")
-    parser.add_argument("--backbone", metavar="FILE_OR_HUB_ID", help="ImageNet weights, torchvision names")
-    parser.add_argument("--embeddings", type=Path, metavar="NPZ", help="word vectors to start from (words, vectors)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
-    parser.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the recipe's")
-    parser.add_argument("--stop", type=int, metavar="N", help="end now at step N of the same schedule")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read data (default: 1)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+def mixed(result: dict[str, Tensor], first: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The result with a share of the weights that a stage started from; without any, as it is."""
+    if not share:
+        return result
+    return {
+        name: value.cpu().lerp(first[name], share) if value.is_floating_point() else value
+        for name, value in result.items()
+    }
 
 
-def main(args: argparse.Namespace) -> None:
-    """Starts or resumes a run; exit status 143 after SIGTERM.
+def take_up(learner: Learner, state: dict[str, Any], folder: Path) -> None:
+    """Gives a learner the state of a checkpoint.
 
     Raises:
-        ValueError: unknown recipe or key, no data, a folder with another run, a loss that is not finite, too many
-            damaged photos, a process of the run that was killed.
+        ValueError: It is of another model.
     """
-    recipe = recipes.change(recipes.find(args.recipe), args.set)
-    recipe = replace(recipe, steps=args.steps) if args.steps else recipe
-    folder = args.out or Path("runs") / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    advice = f"--resume goes on from the last checkpoint in {folder}, if there is one"
-    with join(args.device) as team, plain_words(advice), only_one(folder) if team.first else nullcontext():
-        execute(args, recipe, folder, team)
+    try:
+        learner.load_state(state)
+    except (LookupError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{folder / CHECKPOINT} is of another model or version: {error}") from error
 
 
-def execute(args: argparse.Namespace, recipe: Recipe, folder: Path, team: Team) -> None:
-    """What each process of a run does."""
-    if team.first and (folder / CHECKPOINT).is_file() and not args.resume:
-        raise ValueError(f"{folder} holds a run already: --resume goes on with it, --out FOLDER starts another")
-    data = ReferData.open(args.data)
-    if team.first:
-        prepare_text(args.data, folder, recipe.model.vocabulary, args.init)
-    team.wait()  # the others read what the first one wrote
-    tokenizer, words = prepare_text(args.data, folder, recipe.model.vocabulary, args.init)
-    recipe = replace(recipe, model=replace(recipe.model, vocabulary=tokenizer.size))
-    if team.first:
-        check_same_recipe(folder, recipe.to_dict())
-    run = Run(recipe, data, tokenizer, folder, team)
-    if args.resume:
-        run.resume()
-    else:
-        run.start(args.embeddings, args.init, args.backbone)
-    finished = run.train(words, min(args.stop or recipe.steps, recipe.steps), args.workers)
-    if team.first:
-        print(f"{folder}: step {run.learner.steps} of {recipe.steps}")
-    if not finished:
-        print(f"ended by SIGTERM after step {run.learner.steps}, which is saved: --resume goes on", file=sys.stderr)
-        sys.exit(STATUS)
+def stage_folder(folder: Path, recipe: Recipe, i: int) -> Path:
+    """Where the weights of a stage are when it is done: `1-words`, ...; those of the last one in the run's folder."""
+    last = i == len(recipe.stages) - 1 and isinstance(recipe.stages[i], Masks)
+    return folder if last else folder / f"{i + 1}-{recipe.stages[i].name}"
+
+
+def finished(folder: Path, recipe: Recipe, i: int) -> bool:
+    """Whether a stage's weights are there; the last one's say nothing, they are written on the way too."""
+    own = stage_folder(folder, recipe, i)
+    return own != folder and (own / MODEL).is_file()
+
+
+def where(folder: Path, recipe: Recipe, first: int) -> tuple[int, int]:
+    """The stage that is under way in a run folder, counted from 0, and its steps so far."""
+    stages = range(first, len(recipe.stages))
+    i = next((i for i in stages if not finished(folder, recipe, i)), len(recipe.stages) - 1)
+    state = load_checkpoint(folder) if (folder / CHECKPOINT).is_file() else {}
+    return i, state["step"] if state.get("stage") == i else 0

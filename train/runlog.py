@@ -32,14 +32,11 @@ class RunLog:
         self.path, self.every = folder / LOG, every
         self.sums: dict[str, float] = {}
         self.count = 0
+        self.columns: list[str] = []
         if self.path.is_file():
             kept = [r for r in read_log(self.path) if r["step"] <= start]
-            lines = io.StringIO(newline="")
-            if kept:
-                writer = csv.DictWriter(lines, list(kept[0]), restval="", extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows(kept)
-            write_whole(self.path, lines.getvalue())
+            self.columns = list(dict.fromkeys(name for row in kept for name in row))
+            self._write(kept)
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """Adds step `step` (counted from 0)."""
@@ -48,12 +45,19 @@ class RunLog:
         self.count += 1
         if (step + 1) % self.every == 0:
             row = {"step": step + 1, **{k: round(v / self.count, 6) for k, v in self.sums.items()}}
+            if set(row) - set(self.columns):  # another stage has other losses
+                self.columns += [name for name in row if name not in self.columns]
+                self._write(read_log(self.path) if self.path.is_file() else [])
             with self.path.open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(row))
-                if file.tell() == 0:
-                    writer.writeheader()
-                writer.writerow(row)
+                csv.DictWriter(file, self.columns, restval="").writerow(row)
             self.sums, self.count = {}, 0
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        lines = io.StringIO(newline="")
+        writer = csv.DictWriter(lines, self.columns, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.path, lines.getvalue())
 
 
 class Timed(Iterator[T]):
@@ -81,22 +85,23 @@ class Progress:
     """Log and progress bar of a run.
 
     Args:
-        folder: of the run.
-        step: first step that will be added.
-        steps: all steps of the run.
-        samples: expressions a step.
+        folder: Of the run.
+        step: First step that will be added, counted over all stages.
+        steps: All steps of the run.
+        stage: Name of the stage, for the bar.
     """
 
-    def __init__(self, folder: Path, step: int, steps: int, samples: int) -> None:
-        self.log, self.samples, self.began = RunLog(folder, step), samples, time.perf_counter()
-        self.bar = tqdm(total=steps, initial=step, unit="step", smoothing=0.05)
+    def __init__(self, folder: Path, step: int, steps: int, stage: str) -> None:
+        self.log, self.step, self.began = RunLog(folder, step), step, time.perf_counter()
+        self.bar = tqdm(total=steps, initial=step, unit="step", smoothing=0.05, desc=stage)
 
-    def add(self, step: int, values: dict[str, float], waited: float) -> None:
-        """Adds step `step` (counted from 0): its losses and `learning_rate`, and the seconds it waited for data."""
+    def add(self, values: dict[str, float], samples: int, waited: float = 0.0) -> None:
+        """Adds a step: its losses and `learning_rate`, its expressions, and the seconds it waited for data."""
         now = time.perf_counter()
         took = now - self.began
-        speed, self.began = self.samples / took, now
-        self.log.add(step, {**values, "samples_per_second": speed})
+        speed, self.began = samples / took, now
+        self.log.add(self.step, {**values, "samples_per_second": speed})
+        self.step += 1
         self.bar.update()
         rate = values["learning_rate"]
         speeds = f"{speed:.1f} expressions/s, {waited / took:.0%} waiting for data"
@@ -104,12 +109,12 @@ class Progress:
 
 
 @contextmanager
-def progress(folder: Path, step: int, steps: int, samples: int, shown: bool) -> Iterator[Progress | None]:
+def progress(folder: Path, step: int, steps: int, stage: str, shown: bool) -> Iterator[Progress | None]:
     """Log and progress bar, closed at the end; None where they are not `shown` (all processes but the first)."""
     if not shown:
         yield None
         return
-    told = Progress(folder, step, steps, samples)
+    told = Progress(folder, step, steps, stage)
     try:
         yield told
     finally:
@@ -117,15 +122,16 @@ def progress(folder: Path, step: int, steps: int, samples: int, shown: bool) -> 
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a `log.csv`, without any that a crash or a full disk damaged."""
+    """The lines of a `log.csv`, each with the values it has, without any that a crash or a full disk damaged."""
     content = path.read_text(encoding="utf-8", errors="replace").replace("\0", "")
     complete = content[: content.rfind("\n") + 1]  # what follows the last line's end was cut off
     rows = []
     for row in csv.DictReader(io.StringIO(complete, newline="")):
         try:
-            rows.append({name: float(value) for name, value in row.items()})
+            values = {name: float(value) for name, value in row.items() if value != ""}
         except (TypeError, ValueError):  # too short, too long, or no numbers
             continue
+        rows += [values] if "step" in values else []
     return rows
 
 
@@ -138,10 +144,10 @@ def draw_curves(folder: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    steps = [r["step"] for r in rows]
-    for name in rows[0]:
+    for name in dict.fromkeys(name for row in rows for name in row):
         if name not in ("step", "learning_rate", "samples_per_second"):
-            axes.plot(steps, [r[name] for r in rows], label=name)
+            drawn = [row for row in rows if name in row]
+            axes.plot([row["step"] for row in drawn], [row[name] for row in drawn], label=name)
     axes.set(xlabel="step", ylabel="loss (mean of the steps since the last line)", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()

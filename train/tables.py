@@ -1,6 +1,6 @@
 """`python -m train tables --runs DIR`: the paper's Tables 1, 2 and 3 beside the runs in DIR.
 
-A run folder holds `recipe.json` and the files of `python -m train evaluate RUN ... --json RUN/NAME.json`, one for
+A run folder holds `config.json` and the files of `python -m train evaluate RUN ... --json RUN/NAME.json`, one for
 each data set and split; NAME is free, because the file says what it measured.
 """
 
@@ -30,23 +30,22 @@ class Measured:
 
     Attributes:
         run: The run folder's name.
-        recipe: As in its `recipe.json`.
+        config: As in its `config.json`.
         steps: What it was trained for, in words.
         numbers: What `evaluate` wrote.
     """
 
     run: str
-    recipe: dict[str, Any]
+    config: dict[str, Any]
     steps: str
     numbers: dict[str, Any]
 
     @property
     def parts(self) -> list[str]:
         """What the model has, as the paper's Table 3 names it, such as ["EFN", "ACM", "BEM"]."""
-        model = self.recipe["model"]
-        parts = ["EFN" if model["fusion"] == "encoder" else "DFN"]
-        parts += [] if model["attention"] == "none" else [model["attention"].upper()]
-        return parts + ["BEM"] * model["boundary"]
+        parts = ["EFN" if self.config["fusion"] == "encoder" else "DFN"]
+        parts += [] if self.config["attention"] == "none" else [self.config["attention"].upper()]
+        return parts + ["BEM"] * self.config["boundary"]
 
     @property
     def whole(self) -> bool:
@@ -74,11 +73,11 @@ def read_runs(folder: Path) -> list[Measured]:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; --runs is the folder that holds the run folders")
     found = []
-    for recipe in sorted(folder.glob("*/recipe.json")):
-        files = [file for file in sorted(recipe.parent.glob("*.json")) if file != recipe]
+    for config in sorted(folder.glob("*/config.json")):
+        files = [file for file in sorted(config.parent.glob("*.json")) if file != config]
         every = [_read(file) for file in files]
         numbers = [n for n in every if isinstance(n, dict) and {"overall_iou", "data", "split"} <= n.keys()]
-        about = (recipe.parent.name, _read(recipe), _steps(recipe.parent))
+        about = (config.parent.name, _read(config), _steps(config.parent))
         found += [Measured(*about, n) for n in numbers if not n["shuffled"]]
     return found
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cefnet.config import ABLATION
 from cefnet.predictor import Predictor
@@ -71,7 +72,7 @@ def train(run: Run, args: argparse.Namespace) -> None:
         return
     settings = [f"sizes=((0.0,{args.size}),)", f"seed={run.seed}", *args.set]
     recipe = recipes.change(recipes.find(f"ablation-{run.row}"), settings)
-    steps = -(-args.expressions // (recipe.data.photos * recipe.data.expressions))
+    steps = -(-args.expressions // expressions_a_step(recipe.to_dict()["stages"][0]))
     command = [sys.executable, "-m", "train", "run", recipe.name, "--data", str(args.data.resolve()),
                "--out", str(run.folder.resolve()), "--steps", str(steps), "--device", args.device]  # fmt: skip
     command += [word for setting in settings for word in ("--set", setting)]
@@ -97,5 +98,10 @@ def measured(run: Run, args: argparse.Namespace) -> None:
 
 def expressions_of(run: Run) -> int:
     """How many expressions a run learned from, by its recipe."""
-    recipe = json.loads((run.folder / RECIPE).read_text(encoding="utf-8"))
-    return recipe["steps"] * recipe["data"]["photos"] * recipe["data"]["expressions"]
+    [stage] = json.loads((run.folder / RECIPE).read_text(encoding="utf-8"))["stages"]
+    return stage["steps"] * expressions_a_step(stage)
+
+
+def expressions_a_step(stage: dict[str, Any]) -> int:
+    """Of a stage as `recipe.json` has it."""
+    return stage["data"]["photos"] * stage["data"]["expressions"]

@@ -7,27 +7,24 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from cefnet.model import CEFNet
-from cefnet.text import Tokenizer
 from train import recipes
+from train.build import build, stream
 from train.data.batch import Batch
-from train.data.batches import Batches
 from train.data.reader import ReferData
 from train.distributed import Team
-from train.learner import Learner
-from train.losses import Objective, Target
-from train.optim import build_optimiser, freeze, train_mode
-from train.recipe import Recipe
+from train.losses import Target
+from train.recipes.recipe import Masks, New
 from train.runlog import Timed
 from train.speed.models import tokenizer
 
-PHOTOS = {"cefnet-acm": 6, "paper-unc-acm": 2}  # a step: few of the paper's, so that it fits any machine
+PHOTOS = {"ablation-efn-acm-bem": 6, "paper-unc-acm": 2}  # a step: few of the paper's, so that it fits any machine
 WARM = 2  # steps that are not measured
 
 
@@ -41,21 +38,18 @@ def training(folder: Path, runs: int, device: torch.device) -> list[dict[str, An
     rows = []
     for name, photos in PHOTOS.items():
         recipe = recipes.find(name)
-        recipe = replace(recipe, data=replace(recipe.data, photos=photos, image_size=recipe.sizes[0][1]))
-        recipe = replace(recipe, model=replace(recipe.model, vocabulary=pieces.size))
-        count = photos * recipe.data.expressions
-        ours, waiting = _measured(_stream(data, pieces, recipe, runs, workers=1), _our_step(recipe, data, device))
-        plain, _ = _measured(_stream(data, pieces, recipe, runs, workers=0), _plain_step(recipe, data, device))
+        stage = next(stage for stage in recipe.stages if isinstance(stage, Masks))
+        stage = replace(stage, data=replace(stage.data, photos=photos), accumulate=1)
+        assert isinstance(recipe.start, New)
+        model = partial(CEFNet, replace(recipe.start.model, vocabulary=pieces.size))
+        count = photos * stage.data.expressions
+        steps = range(WARM + runs)
+        batches = partial(stream, stage, data, pieces, recipe.seed, Team(device), steps)
+        ours, waiting = _measured(batches(workers=1), _our_step(stage, model, data, device))
+        plain, _ = _measured(batches(workers=0), _plain_step(stage, model, data, device))
         rows.append({"recipe": name, "expressions a step": count, "ours": count / ours, "plain": count / plain,
                      "times": plain / ours, "waiting": waiting / ours})  # fmt: skip
     return rows
-
-
-def _stream(
-    data: ReferData, pieces: Tokenizer, recipe: Recipe, runs: int, workers: int
-) -> Generator[Batch, None, None]:
-    batches = Batches(data, pieces, recipe.data, recipe.seed, steps=WARM + runs)
-    yield from DataLoader(batches, batch_size=None, num_workers=workers)
 
 
 def _measured(stream: Generator[Batch, None, None], step: Callable[[Batch], object]) -> tuple[float, float]:
@@ -72,24 +66,24 @@ def _measured(stream: Generator[Batch, None, None], step: Callable[[Batch], obje
     return statistics.median(whole[WARM:]), statistics.median(waiting[WARM:])
 
 
-def _our_step(recipe: Recipe, data: ReferData, device: torch.device) -> Callable[[Batch], object]:
-    torch.manual_seed(recipe.seed)
-    objective = Objective(recipe.losses, recipe.model, len(data.categories))
-    learner = Learner(CEFNet(recipe.model), objective, recipe, Team(device))
-    return learner.step
+def _our_step(
+    stage: Masks, model: Callable[[], CEFNet], data: ReferData, device: torch.device
+) -> Callable[[Batch], object]:
+    torch.manual_seed(0)
+    return build(stage, model(), len(data.categories), Team(device)).step
 
 
-def _plain_step(recipe: Recipe, data: ReferData, device: torch.device) -> Callable[[Batch], object]:
-    torch.manual_seed(recipe.seed)
-    model = CEFNet(recipe.model).to(device)
-    objective = Objective(recipe.losses, recipe.model, len(data.categories)).to(device)
-    freeze(model, recipe)
-    train_mode(model, recipe)
-    optimiser = build_optimiser(model, objective, recipe)
+def _plain_step(
+    stage: Masks, model: Callable[[], CEFNet], data: ReferData, device: torch.device
+) -> Callable[[Batch], object]:
+    torch.manual_seed(0)
+    learner = build(stage, model(), len(data.categories), Team(device))
+    network = learner.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    objective, optimiser = learner.objective, learner.optimiser
 
     def step(batch: Batch) -> float:
         b = batch.to(device)
-        output = model(model.encode_photo(b.images.float() / 255), b.ids, b.token_mask, b.photo_index)
+        output = network(network.encode_photo(b.images.float() / 255), b.ids, b.token_mask, b.photo_index)
         terms = objective(output, Target(b.masks, b.present, b.classes[b.photo_index], b.objects))
         optimiser.zero_grad()
         terms["total"].backward()
