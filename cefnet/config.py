@@ -310,19 +310,13 @@ def _check_type(name: str, value: object, default: object) -> None:
 
 _PAPER = ModelConfig()
 _AUTHORS = replace(_PAPER, encoder="wide_resnet101_2", pixels="batchnorm")
-_COMPACT = replace(
-    _PAPER, encoder="efficientnet_lite2", dilated=True, width=160, word_width=100, text_width=256,
-    decoder_widths=(128, 96, 64, 48, 32), decoder_stride=4,
-    normalisation="batch", gated=True, residual=True, presence=True,
-)  # fmt: skip
 
+# The shipped models are no presets: the config.json of their weights alone says what they are.
 PRESETS: dict[str, ModelConfig] = {
     "paper-vcm": replace(_PAPER, attention="vcm"),
     "paper-acm": _PAPER,
     "authors-vcm": replace(_AUTHORS, attention="vcm", branch_kernel=3),
     "authors-acm": replace(_AUTHORS, attention="acm", branch_kernel=1),
-    "cefnet-vcm": replace(_COMPACT, attention="vcm"),
-    "cefnet-acm": _COMPACT,
 }
 
 # The rows of the paper's Table 3, as changes to any preset.

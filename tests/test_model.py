@@ -8,6 +8,7 @@ import torch
 
 from cefnet.config import ABLATION, PRESETS, ModelConfig
 from cefnet.model import CEFNet, Output
+from train.recipes.ablation import COMPACT
 
 SMALL = {"width": 16, "image_size": 64, "vocabulary": 50, "word_width": 8, "text_width": 16,
          "decoder_widths": (16, 16, 8, 8, 8)}  # fmt: skip
@@ -21,7 +22,8 @@ def small(config: ModelConfig) -> ModelConfig:
 
 CONFIGS = {name: small(config) for name, config in PRESETS.items()}
 CONFIGS |= {name: small(PRESETS["paper-acm"].with_values(row)) for name, row in ABLATION.items()}
-CONFIGS["clicks"] = replace(CONFIGS["cefnet-acm"], matching=True, clicks=True, right=True, several=True)
+CONFIGS |= {f"compact-{a}": small(replace(COMPACT, attention=a)) for a in ("acm", "vcm")}
+CONFIGS["clicks"] = replace(CONFIGS["compact-acm"], matching=True, clicks=True, right=True, several=True)
 CLICKS = torch.tensor([[[0.2, 0.3, 1.0], [0.7, 0.6, -1.0]]])
 
 
@@ -70,7 +72,7 @@ def test_outputs_by_name(name: str) -> None:
         assert out.co_attention[i].of(1).row(1, 2).sum() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["paper-vcm", "paper-acm", "cefnet-vcm", "cefnet-acm"])
+@pytest.mark.parametrize("name", ["paper-vcm", "paper-acm", "compact-vcm", "compact-acm"])
 def test_bf16_has_no_nan(name: str) -> None:
     model = CEFNet(CONFIGS[name]).train()
     with torch.autocast("cpu", torch.bfloat16):
@@ -82,7 +84,7 @@ def test_bf16_has_no_nan(name: str) -> None:
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("name", ["efn-vcm-bem", "cefnet-acm"])
+@pytest.mark.parametrize("name", ["efn-vcm-bem", "compact-acm"])
 def test_batching_changes_nothing(name: str) -> None:
     model = CEFNet(CONFIGS[name]).eval()
     photo = model.encode_photo(torch.rand(1, 3, 64, 64))
@@ -94,7 +96,7 @@ def test_batching_changes_nothing(name: str) -> None:
 
 
 def test_photo_index_says_whose_photo() -> None:
-    model = CEFNet(CONFIGS["cefnet-acm"]).eval()
+    model = CEFNet(CONFIGS["compact-acm"]).eval()
     images = torch.rand(2, 3, 64, 64)
     ids = torch.tensor([[3, 4], [3, 4], [3, 4]])
     out = model(model.encode_photo(images), ids, ids > 0, torch.tensor([1, 0, 1])).mask_logits[0]
@@ -118,13 +120,14 @@ def test_decoder_fusion_leaves_the_encoder_alone() -> None:
 
 
 def test_photos_need_not_be_square() -> None:
-    model = CEFNet(CONFIGS["cefnet-vcm"]).eval()
+    model = CEFNet(CONFIGS["compact-vcm"]).eval()
     out = model(model.encode_photo(torch.rand(1, 3, 64, 96)), torch.tensor([[3]]), torch.tensor([[True]]))
     assert out.mask_logits[0].shape == (1, 1, 16, 24)
 
 
-def test_presets_have_the_documented_sizes() -> None:
+def test_models_have_the_documented_sizes() -> None:
+    configs = {"paper": PRESETS["paper-acm"], **{a: replace(COMPACT, attention=a) for a in ("acm", "vcm")}}
     with torch.device("meta"):
-        sizes = {name: sum(p.numel() for p in CEFNet(PRESETS[name]).parameters()) for name in PRESETS}
-    assert sizes["cefnet-acm"] < 8.9e6 and sizes["cefnet-vcm"] < 8.9e6  # fp16 files under 18 MB
-    assert sizes["paper-acm"] > 60e6
+        sizes = {name: sum(p.numel() for p in CEFNet(config).parameters()) for name, config in configs.items()}
+    assert sizes["acm"] < 8.9e6 and sizes["vcm"] < 8.9e6  # fp16 files under 18 MB
+    assert sizes["paper"] > 60e6
