@@ -21,7 +21,7 @@ THUMBNAIL = 240  # pixels
 
 def examples() -> list[dict[str, Any]]:
     """The example photos: file, expressions, licence, source."""
-    return json.loads((EXAMPLES / "examples.json").read_text())
+    return json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))
 
 
 class Answered:

@@ -68,17 +68,21 @@ def home_of(path: str | os.PathLike[str]) -> Path:
         return Path(path)
 
 
-def check_pointer(content: bytes, name: str) -> None:
+def check_pointer(file: bytes | Path, name: str | None = None) -> None:
     """Refuses the few lines that a checkout without Git LFS has in place of a large file.
 
     Args:
-        content: Of the file; its beginning is enough.
-        name: What the message calls it.
+        file: Its path, or its content, of which the beginning is enough.
+        name: What the message calls it; its path if None.
 
     Raises:
         ValueError: If it is a pointer; says which command fetches the file.
     """
-    if content.startswith(_LFS):
+    if isinstance(file, Path):
+        name = name or str(file)
+        with file.open("rb") as opened:
+            file = opened.read(len(_LFS))
+    if file.startswith(_LFS):
         raise ValueError(
             f"{name} is a Git LFS pointer, not the file itself; in its checkout, `git lfs install` and `git lfs pull`"
             " fetch it."

@@ -2,8 +2,11 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+
+from cefnet.arguments import home_of
 
 
 def words_of(argv: Sequence[str] | None = None) -> list[str]:
@@ -11,7 +14,7 @@ def words_of(argv: Sequence[str] | None = None) -> list[str]:
 
     Windows sends a pipe cp1252 and a bare server has ascii, where printing an expression would otherwise end the run
     before its files are written. Where Python has read the words themselves in such an encoding, they are read anew as
-    UTF-8, which terminals send.
+    UTF-8, which terminals send. A path's `~` is the home folder.
 
     Args:
         argv: The words after the command; the process's own if None.
@@ -19,7 +22,13 @@ def words_of(argv: Sequence[str] | None = None) -> list[str]:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    return [_as_utf8(word) for word in (sys.argv[1:] if argv is None else argv)]
+    return [_at_home(_as_utf8(word)) for word in (sys.argv[1:] if argv is None else argv)]
+
+
+def _at_home(word: str) -> str:
+    """A path with its `~` replaced, as no shell does in `--data=~/photos`, and those of Windows nowhere."""
+    option, path = re.fullmatch(r"(--[\w-]+=)?(.*)", word, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return f"{option}{home_of(path)}" if path.startswith(("~/", "~\\")) else word
 
 
 def _as_utf8(word: str) -> str:

@@ -242,9 +242,12 @@ class Predictor:
         return {**self.__dict__, "_process": None}  # a spawned process has threads of its own
 
     def _check_process(self) -> None:
-        """Refuses to wait for ever: a fork has none of the threads that its parent's PyTorch goes on counting on."""
+        """Refuses to wait for ever: a fork has none of the threads that its parent's PyTorch goes on counting on.
+
+        On a GPU nothing waits for them, and ZeroGPU forks.
+        """
         here = os.getpid()
-        if self._process not in (None, here) and torch.get_num_threads() > 1:
+        if self._process not in (None, here) and self.device.type == "cpu" and torch.get_num_threads() > 1:
             raise ValueError(
                 "This process was forked from one that has used the predictor, and would wait for ever for PyTorch's"
                 " threads. Start it with multiprocessing.get_context('spawn') or 'forkserver', or call"

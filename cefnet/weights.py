@@ -147,7 +147,7 @@ def ship(source: str | Path, name: str, root: Path = SHIPPED) -> None:
             shutil.copyfile(Path(source) / file, target / file)
     sums = {file: hashlib.sha256((target / file).read_bytes()).hexdigest() for file in FILES}
     manifest = _read_manifest(root) | {name: sums}
-    (root / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    (root / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def locate(
@@ -256,4 +256,4 @@ def _half(name: str, tensor: Tensor) -> Tensor:
 
 def _read_manifest(root: Path) -> dict[str, dict[str, str]]:
     path = root / MANIFEST
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -46,7 +46,7 @@ _LEADING = re.compile(
     | i\ (?:want|need)(?:\ to\ (?:see|find|select|segment))?
     | the\ (?:segmentation\ )?mask\ (?:of|for)
     | an?\ (?:photo|photograph|picture|image|pic)\ of
-      (?!\ (?:.*\ )?(?:framed|pinned|taped|hung|hanging|{_PICTURES_PLACE}))
+      (?!\ (?:.*\ )?(?:framed|pinned|taped|(?:hung|hanging)\ (?:on|in|above|over|from|by|next)\b|{_PICTURES_PLACE}))
     | the | an?
     )\ )+""",
     re.VERBOSE,

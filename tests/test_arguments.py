@@ -15,12 +15,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from photoref_fixture import make_photoref
 
 from cefnet.__main__ import main
 from cefnet.arguments import from_base64
 from cefnet.photos import read_photo
 from cefnet.predictor import Predictor
 from cefnet.weights import load
+from train.data.reader import ReferData
 
 ROOT = Path(__file__).resolve().parent.parent
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
@@ -133,6 +135,21 @@ def test_a_git_lfs_pointer_is_called_one(home: Path, file: str) -> None:
     (home / "model" / file).write_bytes(POINTER)
     with pytest.raises(ValueError, match=rf"{file} is a Git LFS pointer.*`git lfs pull`"):
         load(home / "model")
+
+
+def test_a_table_stands_for_its_data_folder(home: Path) -> None:
+    make_photoref(home / "data")
+    opened = [ReferData.open(path) for path in (home / "data", home / "data" / "refs.json", "~/data")]
+    assert {data.folder for data in opened} == {home / "data"}
+    assert main(["evaluate", "baseline:largest", "--data=~/data", "--split", "dev"]) == 0
+
+
+@pytest.mark.parametrize("file", ["refs.json", "photos-00.tar"])
+def test_a_pointer_in_a_data_folder_is_called_one(home: Path, file: str) -> None:
+    make_photoref(home / "data")
+    (home / "data" / file).write_bytes(POINTER)
+    with pytest.raises(ValueError, match=rf"{file} is a Git LFS pointer.*`git lfs pull`"):
+        ReferData.open(home / "data")
 
 
 @pytest.mark.parametrize("model", [None, 3, ["cefnet-acm"]])

@@ -39,6 +39,7 @@ SAYS_NOTHING = {
     "a photo of a dog": "dog",
     "An image of the dog on the left": "dog on the left",
     "segment a picture of a cat on the table": "cat on the table",
+    "a photo of a cat with its tail hanging down": "cat with its tail hanging down",
     "the the dog": "dog",
 }
 SAYS_SOMETHING = {
@@ -60,6 +61,7 @@ SAYS_SOMETHING = {
     "the photo of a dog": "photo of a dog",
     "a photo of a dog on the wall": "photo of a dog on the wall",
     "a picture of a man in a gold frame": "picture of a man in a gold frame",
+    "a photo of a dog hanging over the sofa": "photo of a dog hanging over the sofa",
     "man with a mask": "man with a mask",
     "🐕 left": "🐕 left",
     "左边的狗": "左边的狗",

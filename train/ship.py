@@ -68,12 +68,12 @@ def main(args: argparse.Namespace) -> None:
         ReferData.open(args.data),
         args.name,
     )
-    recipe = json.loads((args.run / RECIPE).read_text())
+    recipe = json.loads((args.run / RECIPE).read_text(encoding="utf-8"))
     parameters = sum(p.numel() for p in model.parameters())
-    start = (args.run / START).read_text().strip()
+    start = (args.run / START).read_text(encoding="utf-8").strip()
     folder = args.weights / args.name
     card = model_card(args.name, model.config, decision, parameters, recipe, start, numbers)
     save(folder, model, decision, args.run / TOKENIZER, checkpoint.words, card)
-    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1) + "\n")
+    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     ship(folder, args.name, args.weights)
     print(f"{folder}: overall IoU {numbers['model']['overall_iou']:.3f}")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cefnet.arguments import check_pointer
+
 NAMED = 20  # faults that a message names one by one
 Id = TypeVar("Id", bound=Hashable)
 Item = TypeVar("Item")
@@ -17,12 +19,13 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
     Raises:
-        ValueError: it is no JSON, or nested without end.
+        ValueError: it is no JSON, or nested without end, or Git LFS has left a pointer in its place.
         OSError: it can't be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))  # some tools put a byte order mark before it
     except (ValueError, RecursionError) as error:
+        check_pointer(path)
         raise ValueError(f"{path} is not JSON; is the download complete? ({error})") from error
 
 

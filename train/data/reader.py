@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cefnet.arguments import home_of
 from cefnet.photos import read_photo
 from train.data.json_tables import by_id, converted, read_json, records
 from train.data.masks import decode_mask
@@ -49,7 +50,8 @@ class ReferData:
         Raises:
             ValueError: something is missing or the files contradict each other; says what.
         """
-        folder = Path(folder)
+        folder = home_of(folder)
+        folder = folder.parent if folder.is_file() else folder  # of one of its tables the folder is meant
         instances, where = _table(folder, "instances.json"), f"{folder}/instances.json"
         if not isinstance(instances, dict):
             raise ValueError(f"{where} must hold images, annotations and categories")

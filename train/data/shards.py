@@ -4,6 +4,8 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
+from cefnet.arguments import check_pointer
+
 # What tarfile raises for damaged files: a head may be of any size, or of heads of heads without end.
 DAMAGE = (tarfile.TarError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError)
 
@@ -48,5 +50,6 @@ def scan(path: Path) -> dict[str, Place]:
                 if member.isfile() and not member.issparse():
                     places[member.name.removeprefix("./")] = Place(str(path), member.offset_data, member.size)
     except DAMAGE as error:
+        check_pointer(path)
         raise ValueError(f"{path} is no tar file, or damaged or cut off: fetch it again ({error})") from error
     return places
