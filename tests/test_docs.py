@@ -9,7 +9,7 @@ import pytest
 from train.__main__ import COMMANDS, build_parser
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"-m train (.+?)(?:`|$)", re.MULTILINE)
 
 
