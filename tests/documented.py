@@ -1,4 +1,4 @@
-"""The commands that README.md and docs/*.md show, read out of their code blocks."""
+"""The commands and the Python that README.md and docs/*.md show, read out of their code blocks."""
 
 import re
 import shlex
@@ -24,6 +24,11 @@ class Command:
     text: str
     program: str
     words: tuple[str, ...]
+
+
+def programs(page: Path) -> list[str]:
+    """The Python blocks of a page."""
+    return [block for language, block in BLOCK.findall(page.read_text(encoding="utf-8")) if language == "python"]
 
 
 def commands(page: Path) -> list[Command]:

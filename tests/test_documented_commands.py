@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from documented import PAGES, ROOT, Command, commands
+from documented import PAGES, ROOT, Command, commands, programs
 from label_exports import labelme, yolo
-from photoref_fixture import make_photoref
+from photoref_fixture import HEIGHT, WIDTH, make_photoref
 from refer_fixture import make_refer
 from safetensors.torch import save_file
 
@@ -121,6 +122,17 @@ def test_a_reader_can_type_the_commands_of_a_page(page: Path, reader: Path) -> N
         if words[0] == "run" and "--out" not in words:  # a page may show several ways to make one model
             shutil.rmtree(f"runs/{command.words[1]}", ignore_errors=True)
         assert MAIN[command.program](words) == 0, command.text
+
+
+def test_the_library_section_runs(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its two blocks, as they stand; fine-tuning is two steps long."""
+    short = {"steps": 2, "settings": SETTINGS, "device": "cpu", "workers": 0}
+    monkeypatch.setattr(train, "fit", partial(train.fit, **short), raising=False)
+    ask, tune = programs(ROOT / "README.md")
+    exec(ask, told := {"y": 20, "x": 30})
+    assert told["result"].mask.shape == (HEIGHT, WIDTH)
+    exec(tune, told)
+    assert told["predictor"].words and (reader / "runs" / "mine" / "model.safetensors").is_file()
 
 
 def test_no_page_is_without_a_command_that_it_should_have() -> None:
