@@ -8,7 +8,8 @@ from typing import Any
 from cefnet.config import PRESETS, Decision, ModelConfig
 
 TEMPLATE = Path(__file__).with_name("card.md")
-LOSSES = ("dice", "presence", "classes", "rivals", "alignment")
+LOSSES = ("dice", "presence", "right", "several", "classes", "rivals", "alignment")
+CLICKS = (1, 3)  # after how many a model that takes clicks is measured
 DEPARTURES = (
     "dilated",
     "decoder_stride",
@@ -71,6 +72,8 @@ def model_card(
         boundary_f=f"{model['boundary_f']:.3f}",
         absent=_number(model["absent_accuracy"]),
         refused=f"{model['refused']:.3f}",
+        calibration=f"{model['calibration_error']:.3f}",
+        plural=_plural(model["plural"]),
         groups=_group("kind", model["by_kind"]) + "\n\n" + _group("words", model["by_length"]),
         training=_training(recipe, start),
         departures=_departures(config),
@@ -87,11 +90,13 @@ def _table(name: str, numbers: dict[str, Numbers]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     titles = {"model": "this model", "shuffled": "this model, shuffled expressions"}
+    titles |= {f"clicks:{n}": f"this model, {n} click{'s' * (n > 1)} each" for n in CLICKS}
     for key, n in numbers.items():
         p = n["precision"]
         cells = [n["overall_iou"], n["mean_iou"], p["0.5"], p["0.7"], p["0.9"]]
         command = f"{name if key in titles else key} --data DIR --split {n['split']}"
         command += " --shuffle-expressions" if n["shuffled"] else ""
+        command += f" --clicks {n['clicks']}" if n["clicks"] else ""
         lines.append(f"| {titles.get(key, key)} | {' | '.join(f'{c:.3f}' for c in cells)} | `{command}` |")
     return "\n".join(lines)
 
@@ -114,6 +119,13 @@ def run_card(recipe: Numbers, start: str, steps: int) -> str:
     """
     total = sum(stage["steps"] for stage in recipe["stages"])
     return f"Run of the recipe `{recipe['name']}`, step {steps} of {total}.\n\n{_training(recipe, start)}\n"
+
+
+def _plural(plural: Numbers | None) -> str:
+    if plural is None:
+        return "All of these expressions mean one thing."
+    return f"Mean IoU of the {plural['n']} expressions that mean several things, which are in no other number: " \
+           f"{plural['mean_iou']:.3f}."  # fmt: skip
 
 
 def _training(recipe: Numbers, start: str) -> str:

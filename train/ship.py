@@ -12,7 +12,7 @@ from cefnet.config import add_decision, decision_of
 from cefnet.predictor import Predictor
 from cefnet.weights import SHIPPED, TOKENIZER, load, save, ship
 from train.baselines import BASELINES
-from train.card import model_card
+from train.card import CLICKS, model_card
 from train.checkpoint import RECIPE, START
 from train.data.reader import ReferData
 from train.evaluating import evaluate, measure, report
@@ -23,11 +23,13 @@ SPLIT = "dev"
 
 
 def measure_all(predictor: Predictor, data: ReferData, name: str) -> dict[str, dict[str, Any]]:
-    """The model, the same with shuffled expressions, and the baselines: title -> numbers of `evaluate`."""
+    """The model, the same with shuffled expressions or clicks, and the baselines: title -> numbers of `evaluate`."""
     numbers = {
         "model": evaluate(predictor, data, SPLIT, name=name, progress=True),
         "shuffled": evaluate(predictor, data, SPLIT, shuffle=True, name=name, progress=True),
     }
+    for clicks in CLICKS if predictor.config.clicks else ():
+        numbers[f"clicks:{clicks}"] = evaluate(predictor, data, SPLIT, name=name, progress=True, clicks=clicks)
     for baseline, answers in BASELINES.items():
         title = f"baseline:{baseline}"
         records = measure(answers(data), data, queries(data, SPLIT, None, 0))
