@@ -10,10 +10,15 @@ from train.optim import Schedule
 from train.recipes.ablation import COMPACT
 from train.recipes.recipe import Align, Masks, New, Recipe
 
-DATA = BatchSpec(photos=4, expressions=4, absent=0.1, smallest_crop=0.5)
-LOSSES = LossWeights(
-    mask=(1.0, 0.4, 0.4, 0.2), boundary=0.1, body=0.05, dice=0.8, presence=0.3, classes=0.3, rivals=0.4, alignment=0.3
+# What the model says beside its mask: is it right, are several things meant; and that it reads clicks.
+OUTPUTS = {"right": True, "several": True, "clicks": True}
+DATA = BatchSpec(
+    photos=4, expressions=4, absent=0.1, unanswerable=0.1, smallest_crop=0.5, clicked=1 / 3, set_shares=(("coco", 0.5),)
 )
+LOSSES = LossWeights(
+    mask=(1.0, 0.4, 0.4, 0.2), boundary=0.1, body=0.05, dice=0.8, presence=0.3, classes=0.3, rivals=0.4, alignment=0.3,
+    right=0.2, several=0.1, mask_threshold=0.4,
+)  # fmt: skip
 FROZEN = Masks(
     "masks",
     steps=48_000,
@@ -40,7 +45,7 @@ def cefnet_acm() -> Recipe:
     slowly = replace(FROZEN, learning_rate=4e-4, pretrained_rate=0.1, text_rate=0.2, frozen_stages=3)
     return Recipe(
         "cefnet-acm",
-        New(replace(COMPACT, matching=True)),
+        New(replace(COMPACT, matching=True).with_values(OUTPUTS)),
         (
             Align("words", split="val"),
             FROZEN,
