@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 import re
+from numbers import Real
 from pathlib import Path
 
 _DATA_URL = re.compile(r"data:[\w/+.;=-]*;base64,", re.IGNORECASE)
@@ -54,6 +55,21 @@ def text_of(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is {described(value)}; it must be a text, such as 'dog on the left'.")
     return value
+
+
+def number_of(value: object, name: str) -> float:
+    """An argument that must be a number.
+
+    Args:
+        value: What was given.
+        name: Of the argument.
+
+    Raises:
+        ValueError: If it is none; says what it is.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} is {described(value)}; it must be a number.")
+    return float(value)
 
 
 def home_of(path: str | os.PathLike[str]) -> Path:

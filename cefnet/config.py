@@ -305,7 +305,7 @@ def _check_type(name: str, value: object, default: object) -> None:
     else:
         right = type(value) is type(default)
     if not right:
-        raise ValueError(f"{name} is {value!r}; a {type(default).__name__} is needed")
+        raise ValueError(f"{name} is {value!r}; it must be of type {type(default).__name__}")
 
 
 _PAPER = ModelConfig()

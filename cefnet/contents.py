@@ -78,7 +78,9 @@ def least_parameters(config: ModelConfig) -> int:
 
 def check_revision(revision: str | None) -> None:
     """Refuses what is no name of a branch, tag or commit: the Hub's cache makes a path of it."""
-    if revision is not None and (not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", revision) or ".." in revision):
+    if revision is not None and (
+        not isinstance(revision, str) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", revision) or ".." in revision
+    ):
         raise ValueError(f"{revision!r} is no revision of a Hub model; give a branch, a tag or a commit.")
 
 

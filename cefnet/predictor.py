@@ -123,6 +123,7 @@ class Predictor:
         """
         self._check_process()
         start = time.perf_counter()
+        size = int(size) if isinstance(size, np.integer) else size
         side = replace(self.config, image_size=size).image_size if size is not None else self.config.image_size
         pixels = read_photo(image)
         square = torch.from_numpy(squash(pixels, side)).to(self.device)
@@ -163,7 +164,7 @@ class Predictor:
         self._check_photo(photo)
         expressions = _texts(expressions)
         start = time.perf_counter()
-        pointed = [tuple(some) for some in clicks] if clicks is not None else [()] * len(expressions)
+        pointed = _clicks(clicks) if clicks is not None else [()] * len(expressions)
         rows = self._check_clicks(photo, pointed, len(expressions))
         tokens = [self._read(*question) for question in zip(expressions, pointed, strict=True)]
         ids, mask = (torch.from_numpy(array).to(self.device) for array in pad(tokens))
@@ -271,6 +272,14 @@ class Predictor:
 
 def _chance(logits: torch.Tensor | None, n: int) -> float | None:
     return None if logits is None else float(logits[n].float().sigmoid())
+
+
+def _clicks(clicks: Iterable[Sequence[Click] | None]) -> list[tuple[Click, ...]]:
+    """The clicks of each expression; None is none of them."""
+    lists = [() if some is None else some for some in clicks]
+    if wrong := [some for some in lists if not isinstance(some, Sequence)]:
+        raise ValueError(f"clicks is {described(wrong[0])}; it must be a list of cefnet.Click(y, x, here).")
+    return [tuple(some) for some in lists]
 
 
 def _texts(expressions: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from cefnet.affinity import Affinity
+from cefnet.arguments import described, number_of
 from cefnet.config import Decision
 from cefnet.text import Tokens
 
@@ -41,6 +42,12 @@ class Click:
     y: float
     x: float
     here: bool = True
+
+    def __post_init__(self) -> None:
+        number_of(self.y, "y")
+        number_of(self.x, "x")
+        if self.here not in (True, False):
+            raise ValueError(f"here is {described(self.here)}; it must be True (what is meant) or False.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +179,7 @@ class Result:
             ValueError: If the place is outside the photo, there is no such stage, or the model has no
                 co-attention.
         """
+        y, x = number_of(y, "y"), number_of(x, "x")
         if not (0 <= y < self.height and 0 <= x < self.width):
             raise ValueError(f"y={y}, x={x} is outside the photo, which is {self.height} high and {self.width} wide.")
         maps = _stage(self._co_attention, stage, "co-attention")
@@ -198,6 +206,10 @@ class Result:
         Raises:
             ValueError: If a value is out of range, or `regions` is "auto" and the model has no output for it.
         """
+        if decision is not None and not isinstance(decision, Decision):
+            raise ValueError(
+                f"decision is {described(decision)}; give a cefnet.Decision, or mask_threshold=... by name."
+            )
         decision = decision or self.decision
         return replace(self, decision=decision.changed(mask_threshold, presence_threshold, regions))
 
@@ -339,7 +351,7 @@ def enlarge(grid: Map, height: int, width: int) -> Map:
 
 def _stage(by_stage: dict[int, Kept], stage: int, what: str) -> Kept:
     if stage not in (3, 4, 5):
-        raise ValueError(f"stage is {stage}; it must be 3, 4 or 5.")
+        raise ValueError(f"stage is {stage!r}; it must be 3, 4 or 5.")
     if stage not in by_stage:
         raise ValueError(f"This result has no {what}: the model has none, or it was made with explain=False.")
     return by_stage[stage]

@@ -8,6 +8,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
+from cefnet.arguments import text_of
 from cefnet.words import kept
 
 MAX_CHARACTERS = 1000  # far above what max_tokens pieces can spell; keeps pasted books out of the tokenizer
@@ -84,6 +85,7 @@ class Tokenizer:
             ValueError: If there is nothing to read, or (unless `truncate`) half of a surrogate pair, or more than the
                 limits.
         """
+        text_of(expression, "expression")
         if len(expression) > MAX_CHARACTERS and not truncate:
             raise ValueError(f"The expression has {len(expression):,} characters; the limit is {MAX_CHARACTERS:,}.")
         ids: list[int] = []
@@ -123,6 +125,8 @@ class Tokenizer:
         Raises:
             ValueError: As `encode`, or if there is no expression at all.
         """
+        if isinstance(expressions, str):
+            raise ValueError("batch takes a list of expressions; for one use encode.")
         if not expressions:
             raise ValueError("No expressions were given; pass at least one.")
         return pad([self.encode(expression, max_tokens, truncate) for expression in expressions])

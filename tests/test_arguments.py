@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from cefnet.__main__ import main
 from cefnet.arguments import from_base64
 from cefnet.photos import read_photo
 from cefnet.predictor import Predictor
+from cefnet.result import Click, Result
 from cefnet.weights import load
 from train.data.reader import ReferData
 
@@ -110,6 +112,44 @@ def test_a_list_of_expressions_is_any_series_of_texts(predictor: Predictor) -> N
     assert len(predictor.segment_many(photo, (text for text in ("dog", "cat")))) == 2  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expressions is None"):
         predictor.segment_many(photo, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda result: result.co_attention("1", 0), r"y is a str \('1'\); it must be a number"),
+        (lambda result: result.co_attention(0, None), "x is None; it must be a number"),
+        (lambda result: result.word_attention("5"), "stage is '5'; it must be 3, 4 or 5"),
+        (lambda result: result.decided(0.5), r"decision is a float \(0.5\); give a cefnet.Decision"),
+        (lambda result: result.decided(mask_threshold="x"), "mask_threshold is 'x'; it must be of type float"),
+        (lambda _: Click("1", 2), r"y is a str \('1'\); it must be a number"),
+        (lambda _: Click(1, 2, "no"), r"here is a str \('no'\); it must be True"),
+    ],
+)
+def test_what_is_asked_of_a_result_is_named(asked: Callable[[Result], object], said: str, predictor: Predictor) -> None:
+    result = predictor.segment(predictor.encode(PIXELS), "dog")
+    with pytest.raises(ValueError, match=said):
+        asked(result)
+
+
+def test_clicks_are_a_list_and_a_size_is_any_whole_number(predictor: Predictor) -> None:
+    photo = predictor.encode(PIXELS, size=np.int64(64))
+    with pytest.raises(ValueError, match=r"clicks is a cefnet\.Click; it must be a list"):
+        predictor.segment(photo, "dog", Click(1, 2))  # type: ignore[arg-type]
+    assert predictor.segment(photo, "dog", None).clicks == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("expression", [None, 3, ["dog"]])
+def test_the_tokenizer_takes_texts(expression: object, predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match=r"expression is .*; it must be a text"):
+        predictor.tokenizer.encode(expression)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch takes a list"):
+        predictor.tokenizer.batch("dog")
+
+
+def test_a_revision_is_a_text() -> None:
+    with pytest.raises(ValueError, match="3 is no revision"):
+        load("owner/name", revision=3)  # type: ignore[arg-type]
 
 
 def test_a_photo_of_another_model_is_refused(predictor: Predictor) -> None:
