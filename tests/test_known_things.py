@@ -46,6 +46,7 @@ def test_a_category_is_complete_where_the_photo_says_so() -> None:
     assert photo.complete("car") and not photo.complete("dog") and not photo.complete("person,car")
     assert replace(photo, annotated=ALL).complete("dog") and not replace(photo, annotated="some").complete("dog")
     assert not replace(photo, annotated="person-partial").complete("person")
+    assert replace(photo, annotated="dining table, car").complete("car")
 
 
 def test_plurals_are_said_where_every_thing_of_the_name_is_known(tmp_path: Path, tiny_tokenizer: Path) -> None:

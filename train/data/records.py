@@ -38,7 +38,7 @@ class ImageRecord:
 
     def complete(self, category: str) -> bool:
         """Whether every thing of a category is annotated, so that what is not annotated is not there."""
-        return self.annotated == "all" or category in self.annotated.split(",")
+        return self.annotated == "all" or category in map(str.strip, self.annotated.split(","))
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def image_record(i: dict) -> ImageRecord:
         squashed=bool(i.get("squashed", False)),
         license=str(i.get("license", "")),
         url=i.get("url", ""),
-        photo_set=str(i.get("set", "")),
-        annotated=str(i.get("annotated", "")),
+        photo_set=str(i.get("set") or ""),
+        annotated=str(i.get("annotated") or ""),
     )
 
 
