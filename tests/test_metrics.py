@@ -214,6 +214,12 @@ def test_calibration_takes_the_highest_threshold_that_precision_can_pay_for():
     assert summarise(decided)["absent_accuracy"] == chosen["absent_accuracy"]
 
 
+def test_calibration_is_over_expressions_of_one_thing() -> None:
+    """As all rows but "plural": a plural expression that refusing would lose costs nothing here."""
+    some = [record(4, 4, 4, presence=0.8), record(4, 4, 4, presence=0.3, ann_ids=(1, 2))]
+    assert calibrate(some)["presence_threshold"] == pytest.approx(0.8)
+
+
 def test_calibration_without_absent_or_present_expressions():
     assert calibrate([record(4, 4, 4)])["absent_accuracy"] is None
     with pytest.raises(ValueError, match="in the photo"):

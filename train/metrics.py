@@ -264,6 +264,12 @@ def boundaries(records: Sequence[Record]) -> list[float]:
     return [r.boundary_f if r.present else float(r.truth == 0) for r in records]
 
 
+def counted(records: Sequence[Record]) -> list[Record]:
+    """The records that numbers are of: expressions that mean one thing; where there are none, those of several."""
+    singular = [record for record in records if len(record.ann_ids) == 1]
+    return singular or [record for record in records if record.ann_ids]
+
+
 def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
     """All numbers of a run.
 
@@ -283,10 +289,9 @@ def summarise(records: Sequence[Record], bins: str = "unc") -> dict[str, Any]:
     Raises:
         ValueError: No expression of a present object, or unknown bins.
     """
-    singular = [record for record in records if len(record.ann_ids) == 1]
+    referring = counted(records)
     plural = [record for record in records if len(record.ann_ids) > 1]
     absent = [record for record in records if not record.ann_ids]
-    referring = singular or plural
     if not referring:
         raise ValueError("no expressions to measure")
     return {

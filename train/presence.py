@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from train.metrics import Record, calibration_error, overlap, scores_and_truth
+from train.metrics import Record, calibration_error, counted, overlap, scores_and_truth
 
 
 def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def calibrate(records: Sequence[Record], cost: float = 0.02, steps: int = 1000) 
     Raises:
         ValueError: No expression of a present object.
     """
-    referring = [record for record in records if record.ann_ids]
+    referring = counted(records)
     if not referring:
         raise ValueError("the presence threshold needs expressions of objects that are in the photo")
     hits = np.array([overlap([record], refusal=False)["mean_iou"] >= 0.5 for record in referring])

@@ -86,7 +86,7 @@ def table(numbers: dict[str, Any]) -> str:
         "absent, answered with nothing": f"{percent(numbers['absent_accuracy'])} of {numbers['n_absent']}",
     }
     for way, share in numbers.get("typed_otherwise", {}).items():
-        shares[f"same mask, {way}"] = percent(share)
+        shares[f"same mask, {'all ways' if way == 'all' else way}"] = percent(share)
     if numbers["shortened"]:
         shares["too long, only their beginning read"] = f"{numbers['shortened']} expressions"
     return "\n".join([*lines, *(f"{name:36}{value}" for name, value in shares.items())])
