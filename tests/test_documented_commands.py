@@ -25,6 +25,7 @@ NAMES = {"--data DIR": "own", "--out DIR": "out", "--images DIR": "photos", "COC
 NAMES |= {"--refer DIR": "refer", "REFER": "refer", "FILE": "own/instances.json", "PNG": "seen.png"}
 NAMES |= {"--labels DIR": "labelled"}
 NAMES |= {"accumulate=4": "accumulate=3"}  # the drawn official files have three photos to train on
+NAMES |= {"--steps 20000": "4"}
 NAMES |= {"MODEL": "tiny", "A": "tiny", "B": "tiny"}
 
 # What makes a command short, by its first words. It goes first, so that what the docs say themselves counts.
