@@ -169,6 +169,8 @@ def test_a_stage_that_has_not_begun_can_be_of_any_length(data: Path, tmp_path: P
     assert not (tmp_path / "checkpoint.pt").exists()
     with pytest.raises(ValueError, match="holds a run already"):  # though it only learned words
         run(data, tmp_path)
+    with pytest.raises(ValueError, match="--steps is 8; the stages before the last one of .* have 8"):
+        run(data, tmp_path, steps=8, resume=True)
     run(data, tmp_path, steps=9, stop=5, resume=True)
     card = (tmp_path / "README.md").read_text()
     assert "step 5 of 9" in card and "`larger`: 1 steps" in card

@@ -121,7 +121,10 @@ def new_or_same(
     before = json.loads(path.read_text(encoding="utf-8"))
     planned = [stage.get("steps", 0) for stage in before.get("stages", [])]
     if steps is not None and len(planned) == len(recipe.stages):
-        recipe = recipe.with_stage_steps([*planned[:-1], max(1, steps - sum(planned[:-1]))])
+        before_last = sum(planned[:-1])
+        if steps <= before_last:
+            raise ValueError(f"--steps is {steps}; the stages before the last one of {folder} have {before_last}")
+        recipe = recipe.with_stage_steps([*planned[:-1], steps - before_last])
     now = _flat(json.loads(json.dumps(recipe.to_dict() | {"from": begin})))
     was = _defaults(recipe) | _flat(before)
     last = f"{recipe.stages[-1].name}.steps"

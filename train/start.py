@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cefnet.config import Decision, ModelConfig
+from cefnet.config import Decision, ModelConfig, check_decision
 from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
@@ -201,10 +201,12 @@ def begin_with(start: str, changes: Mapping[str, object], may_drop: Sequence[str
         may_drop: Patterns of tensors that may find no place.
 
     Raises:
-        ValueError: No such model, an impossible change, or tensors that find no place.
+        ValueError: No such model, an impossible change, a decision that is then impossible, or tensors without a place.
     """
     source = load(start, "cpu")
-    model = CEFNet(source.config.with_values(dict(changes)))
+    config = source.config.with_values(dict(changes))
+    check_decision(config, source.decision)  # now, not when the first result is saved
+    model = CEFNet(config)
     adopted = adopt(model, source.model.state_dict())
     check_dropped(adopted.dropped, may_drop, source.name)
     return Begun(model, source.decision, frozenset(adopted.new), told(adopted, source.config, model.config))
