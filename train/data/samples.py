@@ -82,16 +82,14 @@ class Sampler:
     def _shared(self, weights: np.ndarray) -> np.ndarray:
         """Photos' weights, which sum to 1, changed so that each set of `set_shares` has its share.
 
+        Sets that the data doesn't have are left out: a recipe may name those of one data set and train on another.
+
         Raises:
-            ValueError: no photo of such a set, or the shares leave nothing for the rest.
+            ValueError: Impossible shares, or such that leave nothing for the rest.
         """
         sets = np.array([self.data.images[int(i)].photo_set for i in self.ids])
-        shares = dict(self.spec.set_shares)
+        shares = {name: share for name, share in self.spec.set_shares if share < 0 or name in sets}
         rest = ~np.isin(sets, list(shares))
-        if unknown := sorted(set(shares) - set(sets)):
-            raise ValueError(
-                f"set_shares names {', '.join(unknown)}; the photos are of: {', '.join(sorted(set(sets)))}"
-            )
         if (
             min(shares.values(), default=0) < 0
             or not 0 <= (left := 1 - sum(shares.values()))

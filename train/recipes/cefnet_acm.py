@@ -45,9 +45,9 @@ def cefnet_acm() -> Recipe:
     slowly = replace(FROZEN, learning_rate=4e-4, pretrained_rate=0.1, text_rate=0.2, frozen_stages=3)
     return Recipe(
         "cefnet-acm",
-        New(replace(COMPACT, matching=True).with_values(OUTPUTS)),
+        New(COMPACT),
         (
-            Align("words", split="val"),
+            Align("words", split="val", model={"matching": True, **OUTPUTS}),
             FROZEN,
             replace(slowly, name="encoder", steps=32_000, sizes=((0.0, 320),)),
             replace(slowly, name="large", steps=14_000, sizes=((0.0, 384),), learning_rate=2e-4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from train.recipes.cefnet_acm import FROZEN
+from train.recipes.cefnet_acm import FROZEN, OUTPUTS
 from train.recipes.recipe import Recipe
 
 
@@ -18,7 +18,7 @@ def cefnet_vcm() -> Recipe:
     Score: not run yet. The weights that are shipped now came of the runs in train/RUNS.md.
     """
     attention = replace(
-        FROZEN, name="attention", steps=16_000, learning_rate=5e-4, model={"attention": "vcm"},
+        FROZEN, name="attention", steps=16_000, learning_rate=5e-4, model={"attention": "vcm", **OUTPUTS},
         may_drop=("fusions.*.attention.*",),
     )  # fmt: skip
     encoder = replace(
