@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.network import serve
+from app.environment import serve
 from app.publish import space_upload
 from cefnet import hub
 from cefnet.console import words_of

@@ -21,10 +21,10 @@ from gradio.state_holder import StateHolder
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from app.environment import models_from_environment, without_proxies
 from app.limits import FILE, ROOM, Limited, make_room
-from app.network import without_proxies
 from app.page import STALE
-from app.service import Service, models_from_environment
+from app.service import Service
 
 HERE = Path(__file__).parent
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]

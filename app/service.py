@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -20,7 +19,6 @@ from cefnet.result import Result
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MODELS = {"cefnet-vcm": "cefnet-vcm", "cefnet-acm": "cefnet-acm"}
 MOST_EXPRESSIONS = 8  # in one question: as many as there are colours that can be told apart
 REMEMBERED_BYTES = 64 * 2**20  # of photo features, a browser tab
 REMEMBERED_ANSWERS = 12  # a browser tab
@@ -111,17 +109,6 @@ class Session:
         with self.lock:
             if not self.answers or self.answers[-1] is not answer:
                 self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
-
-
-def models_from_environment() -> dict[str, str]:
-    """Names and sources of the models, from CEFNET_MODELS="name=folder,name=folder" or the shipped two."""
-    text = os.environ.get("CEFNET_MODELS", "").strip()
-    if not text:
-        return dict(DEFAULT_MODELS)
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if any(not (name.strip() and source.strip()) for name, _, source in pairs):
-        raise ValueError(f"CEFNET_MODELS is {text!r}: write it as name=folder,name=folder")
-    return {name.strip(): source.strip() for name, _, source in pairs}
 
 
 class Service:

@@ -23,8 +23,9 @@ VIEW = {"width": 1280, "height": 1100}
 
 
 def main() -> None:
+    from app.environment import DEFAULT_MODELS
     from app.serve import launch
-    from app.service import DEFAULT_MODELS, Service
+    from app.service import Service
     from app.ui import build
 
     blocks = build(Service.load(DEFAULT_MODELS))

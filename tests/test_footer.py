@@ -9,8 +9,9 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from app.environment import models_from_environment
 from app.footer import footer
-from app.service import Service, models_from_environment
+from app.service import Service
 from cefnet import weights
 from cefnet.predictor import Predictor
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from test_serve import page, wait
 
-from app.network import without_proxies
+from app.environment import without_proxies
 from app.publish import ROOT
 
 NOWHERE = "127.0.0.1:9"  # nobody listens there

@@ -11,6 +11,7 @@ from PIL import Image
 from app import ask
 from app import service as module
 from app.ask import expressions
+from app.environment import models_from_environment
 from app.errors import gr
 from app.picture import SHOWN_SIDE, picture_from
 from app.service import (
@@ -18,7 +19,6 @@ from app.service import (
     REMEMBERED_ANSWERS,
     Service,
     Session,
-    models_from_environment,
 )
 from cefnet import Predictor
 

@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--models", default="", metavar="NAME=MODEL,...", help="as CEFNET_MODELS (default: shipped)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the summary here")
     args = parser.parse_args()
-    from app.service import DEFAULT_MODELS
+    from app.environment import DEFAULT_MODELS
 
     models = dict(pair.split("=", 1) for pair in args.models.split(",")) if args.models else DEFAULT_MODELS
     report = run(models, args.clients, args.seconds, args.seed)
