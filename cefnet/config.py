@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -129,7 +130,7 @@ class ModelConfig:
                 "use fusion='encoder' for co-attention or the boundary module"
             )
 
-    def with_values(self, values: dict[str, object]) -> ModelConfig:
+    def with_values(self, values: Mapping[str, object]) -> ModelConfig:
         """A copy with some fields changed; a ValueError names fields that do not exist."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
