@@ -146,3 +146,9 @@ def test_as_a_program(tiny_checkpoint):
     command = [sys.executable, "-m", "cefnet", "info", str(tiny_checkpoint)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert done.returncode == 0 and "parameters" in done.stdout, done.stderr
+
+
+def test_app_serves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[bool] = []
+    monkeypatch.setattr("app.serve.serve", lambda: served.append(True))
+    assert main(["app"]) == 0 and served == [True]

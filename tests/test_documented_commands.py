@@ -42,7 +42,7 @@ SHORT = {
     "train run": RUN,
     "train run smoke": ["--workers", "0"],
     "train evaluate": ["--limit", "4", "--device", "cpu"],
-    "train run cefnet-acm": ["--steps", "4", *RUN[2:], "--set", "words.photos=4"],
+    "train run cefnet-acm": ["--steps", "4", *RUN[2:], *set_all("words.photos=4", "words.size=64")],
     "train ablation": [*ABLATION, "--json", "ablation.json", *set_all(*SETTINGS[1:]), *set_all("model.width=16")],
     "train prepare": [],
     "train compare": [],
@@ -51,7 +51,7 @@ SHORT = {
     "cefnet segment": [],
     "cefnet info": [],
 }  # fmt: skip
-ELSEWHERE = {"train benchmark": "test_benchmark.py", "cefnet push": "test_hub.py"}
+ELSEWHERE = {"train benchmark": "test_benchmark.py", "cefnet push": "test_hub.py", "cefnet app": "test_cli.py"}
 
 SHORT |= {f"train run paper-{name}-acm": [*RUN, "--set", "model.width=16"] for name in ("unc", "gref", "joint")}
 BACKBONE = ["--backbone", "timm/resnet101.tv_in1k"]
@@ -142,7 +142,7 @@ def test_no_page_is_without_a_command_that_it_should_have() -> None:
     assert {"train run", "train evaluate", "cefnet segment"} <= set(found["README.md"])
     assert {"train run", "train run smoke", "train prepare"} <= set(found["training.md"])
     assert {"train evaluate", "train compare", "train tables"} <= set(found["evaluation.md"])
-    assert "train prepare" in found["datasets.md"] and "train run" in found["scaling.md"]
+    assert "train prepare" in found["datasets.md"] and "train run smoke" in found["scaling.md"]
 
 
 def test_what_runs_elsewhere_is_tested_there() -> None:
