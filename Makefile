@@ -20,15 +20,15 @@ lint: $(VENV)/dev-installed
 
 # Training, killed 20 times and worse; ARGS="--kills 5 --only kills clock" for a part of it.
 torture: $(VENV)/dev-installed
-	$(BIN)/python tools/torture.py $(ARGS)
+	$(BIN)/python tests/stress/torture.py $(ARGS)
 
 # Ten minutes of inputs that nobody meant; ARGS="--seconds 60 --only photo" for less.
 fuzz: $(VENV)/dev-installed
-	$(BIN)/python tools/fuzz.py $(ARGS)
+	$(BIN)/python tests/stress/fuzz.py $(ARGS)
 
 # 50 clients for 3 minutes; ARGS="--clients 8 --seconds 20" for less.
 load: $(VENV)/runtime-installed
-	$(BIN)/python tools/load.py $(ARGS)
+	$(BIN)/python tests/stress/load.py $(ARGS)
 
 # Known vulnerabilities of what requirements.lock names; exit status 3 where advisories can't be reached.
 audit: $(VENV)/audit/installed

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from cefnet.coattention import as_map
-from cefnet.fusion import Fusion
 from cefnet.model import CEFNet
+from cefnet.model.coattention import as_map
+from cefnet.model.fusion import Fusion
 
 MEGABYTE = 2**20  # bytes: with it, Eq. 3-5 as they are written take about what Table 5 says at 96 x 96 (1308 MB)
 MULTIPLE = 32  # of input sides, as in `Predictor.encode`
@@ -85,7 +85,7 @@ def attention_memory(
 
     Args:
         module: In evaluation mode, on `device`; takes M and L, 1 x C x H x W float32 each, as the modules of
-            `cefnet.coattention` do.
+            `cefnet.model.coattention` do.
         channels: C.
         height: H, in places of the feature map (a photo's side divided by the stage's stride).
         width: W, likewise.

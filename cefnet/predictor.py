@@ -16,13 +16,12 @@ import numpy as np
 import torch
 
 from cefnet.arguments import described, text_of
-from cefnet.clicks import clicks_tensor
 from cefnet.config import Decision, ModelConfig, check_decision
-from cefnet.fold import folded
-from cefnet.layers import to_numpy
+from cefnet.inference import folded, pick_precision
 from cefnet.model import CEFNet, Output, PhotoFeatures
+from cefnet.model.clicks import clicks_tensor
+from cefnet.model.layers import to_numpy
 from cefnet.photos import Source, read_photo, squash
-from cefnet.precision import pick_precision
 from cefnet.result import Click, Result, enlarge
 from cefnet.text import NOTHING_SAID, Tokenizer, Tokens, pad
 from cefnet.weights import Checkpoint, load, pick_device
@@ -64,7 +63,7 @@ class Predictor:
         source: Where its files came from (see `Checkpoint`), if from files.
         sha256: Of its weights, if from files.
         words: How often each word was seen in training, if known.
-        precision: "float32", "bfloat16" or "auto" (see `cefnet.precision.pick_precision`).
+        precision: "float32", "bfloat16" or "auto" (see `cefnet.inference.pick_precision`).
         decision: How its answers are decided.
 
     Raises:

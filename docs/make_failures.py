@@ -14,12 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from cefnet import Predictor  # noqa: E402
-from train.answers import ask  # noqa: E402
 from train.data.reader import ReferData  # noqa: E402
-from train.measure import measure  # noqa: E402
-from train.queries import queries  # noqa: E402
-from train.sheets import contact_sheet  # noqa: E402
-from train.showcase import LEGEND, extremes, iou_of, tile  # noqa: E402
+from train.evaluation.command import measure  # noqa: E402
+from train.evaluation.questions import ask, queries  # noqa: E402
+from train.evaluation.sheets import LEGEND, contact_sheet, extremes, iou_of, tile  # noqa: E402
 
 
 def main(data: ReferData) -> None:

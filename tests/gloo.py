@@ -1,4 +1,4 @@
-"""What the processes of tests/test_distributed.py do; in a file of its own because they import it."""
+"""What the processes of tests/train/test_distributed.py do; in a file of its own because they import it."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def gradients(stage: Masks, config: ModelConfig, data: Path, folder: Path, team:
     learner = build(stage, CEFNet(config), len(tables.categories), team)
     learner.model.eval()
     parts = next(stream(stage, tables, tokenizer, 0, team, range(1))).split(learner.parts)
-    with patch("train.forward.has_bfloat16", lambda: False):  # rounding would differ from part to part
+    with patch("train.learner.has_bfloat16", lambda: False):  # rounding would differ from part to part
         terms = learner.backward(parts, learner.shares(parts))
     found = {name: p.grad for name, p in learner.local.named_parameters() if p.grad is not None}
     return {"terms": terms, "gradients": found, "samples": [s for part in parts for s in part.sample_ids]}

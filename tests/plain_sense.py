@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from train.data.colours import COLOURS, colour_shares
-from train.data.things import Thing
-from train.data.vocabulary import SYNONYMS, means
+from train.describe.things import Thing
+from train.describe.vocabulary import COLOURS, SYNONYMS, colour_shares, means
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 COLOUR = "|".join(COLOURS)

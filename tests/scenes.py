@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from train.data.things import Frame, Thing, thing
+from train.describe.things import Frame, Thing, thing
 
 SIZE = 100
 GREY = np.full((SIZE, SIZE, 3), 128, np.uint8)

@@ -9,7 +9,7 @@ import pytest
 
 from tools.audit import Audit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 # Releases that fixed the latest advisory known when this was written.
 AT_LEAST = {"gradio": (6, 16, 0), "pillow": (12, 3, 0), "sentencepiece": (0, 2, 1)}
 SOUND = '{"name": "a", "version": "1", "vulns": []}'

@@ -18,7 +18,7 @@ from cefnet import Predictor
 from cefnet.weights import SHIPPED
 from tools.pins import requirements
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PHOTO, EXPRESSION = ROOT / "app" / "examples" / "coco_308.webp", "man in the straw hat"
 NOT_SHIPPED = {"train/RUNS.md"}  # history, which is read on the project's page
 

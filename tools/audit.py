@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
+LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 CLEAN, VULNERABLE, FAILED, SKIPPED = range(4)
 
 

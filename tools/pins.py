@@ -6,7 +6,7 @@ A lower bound there is the version that is tested; here, where nothing shares th
 import tomllib
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 HEAD = "# What the library, the command line and the app need, for a Space. Made from pyproject.toml by `make lock`.\n"
 
 

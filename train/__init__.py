@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train.evaluating import evaluate
+    from train.evaluation.command import evaluate
     from train.preparation import prepare
     from train.run import fit
 
 __all__ = ["evaluate", "fit", "prepare"]
 # Imported when used: they load torch.
-DOORS = {"evaluate": "train.evaluating", "fit": "train.run", "prepare": "train.preparation"}
+DOORS = {"evaluate": "train.evaluation.command", "fit": "train.run", "prepare": "train.preparation"}
 
 
 def __getattr__(name: str) -> Any:

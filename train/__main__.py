@@ -14,15 +14,18 @@ from cefnet.console import words_of
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("train.preparation.command", "bring a public data set, or your own photos and masks, into our layout"),
     "run": ("train.run", "train a model by a recipe"),
-    "evaluate": ("train.evaluating", "measure a model or a baseline on a split"),
-    "compare": ("train.compare", "compare two models' results on the same expressions"),
-    "benchmark": ("train.benchmark", "measure speed and memory beside the paper's model as it is written"),
-    "ablation": ("train.ablation.command", "train and measure the rows of the paper's Table 3"),
-    "tables": ("train.tables", "render the paper's tables beside our runs"),
+    "evaluate": ("train.evaluation.command", "measure a model or a baseline on a split"),
+    "compare": ("train.evaluation.compare", "compare two models' results on the same expressions"),
+    "benchmark": (
+        "train.experiments.speed.command",
+        "measure speed and memory beside the paper's model as it is written",
+    ),
+    "ablation": ("train.experiments.ablation.command", "train and measure the rows of the paper's Table 3"),
+    "tables": ("train.experiments.tables", "render the paper's tables beside our runs"),
     "recipes": ("train.recipes", "list the recipes, or show one"),
     "ship": ("train.ship", "measure a run and make it one of the shipped models"),
     "tokenizer": ("train.tokenizer", "train the SentencePiece tokenizer on expressions and captions"),
-    "convert": ("train.convert_efficientnet", "convert public EfficientNet-Lite weights for the encoder"),
+    "convert": ("train.convert", "convert public EfficientNet-Lite weights for the encoder"),
 }
 
 

@@ -1,34 +1,88 @@
-"""Words before masks: a first `Matching`, and a text encoder for it, in a stage of its own (`recipes.recipe.Align`).
-
-The encoder's features, without language, are averaged over each annotated object once; then every expression is matched
-with the object it means, among the photo's others and among those of other photos. That is a hundred times as fast as
-training the whole network, so that the text encoder sees every expression many times. Where the network was trained
-before, a linear map from the new h_T to the old one is learned beside the matching, and folded into the layers that
-read h_T: the result answers nearly as before, from a sentence vector that holds more, and has `matching` to go on with.
-"""
+"""A stage of words: a first `Matching` and a text encoder for it, on objects whose features are pooled once."""
 
 from __future__ import annotations
 
 import copy
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from cefnet.matching import FIT
 from cefnet.model import CEFNet
+from cefnet.model.matching import FIT, Matching
+from cefnet.model.text import TextEncoder
+from cefnet.photos import squash
 from cefnet.text import Tokenizer
-from cefnet.text_encoder import TextEncoder
-from train.data.reader import ReferData
+from train.data.reader import Damaged, ReferData
 from train.data.records import Ref
 from train.data.samples import BatchSpec
 from train.recipes.recipe import Align
-from train.regions import Regions, regions
 from train.start import towards_imagenet
+
+PHOTOS = 16  # at a time
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The annotated objects of one photo.
+
+    Attributes:
+        ann_ids: K annotations.
+        features: K x (channels + 8) float16, as `Matching.seen` orders them.
+    """
+
+    ann_ids: tuple[int, ...]
+    features: Tensor
+
+
+@torch.inference_mode()
+def regions(model: CEFNet, data: ReferData, image_ids: Sequence[int], size: int) -> dict[int, Regions]:
+    """Features of all annotated objects of some photos; photos without any, or damaged ones, are left out.
+
+    Args:
+        model: whose encoder looks; its language plays no part.
+        data: the data set.
+        image_ids: which photos.
+        size: side of the square that the encoder sees, a multiple of 32.
+    """
+    device = next(model.parameters()).device
+    found: dict[int, Regions] = {}
+    for first in tqdm(range(0, len(image_ids), PHOTOS), unit="batch", desc="features"):
+        looked = {}
+        for image_id in image_ids[first : first + PHOTOS]:
+            try:
+                looked[image_id] = squash(data.photo(image_id), size), _masks(data, image_id, size // 4)
+            except Damaged:
+                continue
+        if not looked:
+            continue
+        images = torch.from_numpy(np.stack([image for image, _ in looked.values()])).to(device)
+        seen = Matching.seen(*model.encoder(model.standardise(images.permute(0, 3, 1, 2).float() / 255))[2:])
+        for places, (image_id, (_, masks)) in zip(seen, looked.items(), strict=True):
+            if masks:
+                found[image_id] = Regions(tuple(masks), _means(places, list(masks.values())).half().cpu())
+    return found
+
+
+def _masks(data: ReferData, image_id: int, side: int) -> dict[int, np.ndarray]:
+    """The share of each of side x side cells that an object covers, by annotation."""
+    kept = [a for a in data.annotations_of[image_id] if not data.annotations[a].iscrowd]
+    return {a: cv2.resize(data.mask(a).astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) for a in kept}
+
+
+def _means(places: Tensor, masks: list[np.ndarray]) -> Tensor:
+    """D x h x w and K masks of any size -> K x D."""
+    on = torch.from_numpy(np.stack(masks)).to(places.device)
+    weights = F.adaptive_avg_pool2d(on[:, None], (places.shape[-2], places.shape[-1])).flatten(1)
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-6) @ places.flatten(1).T
+
 
 LEARNING_RATE, WARMUP = 1.5e-3, 100
 LONGEST = 20  # pieces; what is beyond is cut

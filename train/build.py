@@ -12,11 +12,10 @@ from torch.utils.data import DataLoader, Subset
 
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
-from train.data.batch import Batch
-from train.data.batches import Batches
+from train.checkpoint import ignore_sigterm
+from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
 from train.distributed import Team, synchronised
-from train.interrupt import ignore_sigterm
 from train.learner import Learner
 from train.losses import Objective
 from train.optim import build_optimiser, freeze, rate_factor, train_mode

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cefnet.weights import pick_device
-from train.data.batch import spans
+from train.data.batches import spans
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,15 @@ from cefnet.text import Tokenizer
 from cefnet.weights import MODEL, TOKENIZER, save
 from train.align import align
 from train.build import build, stream
-from train.card import run_card
-from train.checkpoint import CHECKPOINT, START, load_checkpoint, save_checkpoint
-from train.damage import Damage
-from train.data.batch import Batch
-from train.data.batches import Batches
+from train.checkpoint import CHECKPOINT, START, ended_by_sigterm, load_checkpoint, on_sigterm, save_checkpoint
+from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
 from train.data.samples import BatchSpec
 from train.distributed import Team
-from train.interrupt import ended_by_sigterm, on_sigterm
 from train.learner import Learner
+from train.log import Damage, Progress, Timed, draw_curves, progress
 from train.recipes.recipe import Align, Masks, Recipe
-from train.runlog import Progress, Timed, draw_curves, progress
+from train.ship import run_card
 from train.start import Begun, Sources, begin_new, begin_with, first_weights
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from cefnet.files import write_whole
 from cefnet.weights import MODEL
 from train import recipes
-from train.checkpoint import CHECKPOINT, RECIPE, START, new_or_same, only_one
+from train.checkpoint import CHECKPOINT, RECIPE, START, STATUS, new_or_same, only_one
 from train.data.reader import ReferData
 from train.distributed import join, plain_words
-from train.interrupt import STATUS
 from train.loop import Run, stage_folder, where
 from train.recipes.recipe import Recipe, change
 from train.start import Sources, origin, prepare_text

@@ -19,8 +19,7 @@ from cefnet.files import write_whole
 from cefnet.model import CEFNet
 from cefnet.text import Tokenizer
 from cefnet.weights import TOKENIZER, WORDS, load
-from train.convert_efficientnet import load_efficientnet_lite2
-from train.load_torchvision import load_torchvision
+from train.convert import load_efficientnet_lite2, load_torchvision
 from train.recipes.recipe import New
 from train.tokenizer import count_words, glove_embeddings, train_captions, train_expressions, train_tokenizer
 

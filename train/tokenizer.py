@@ -22,7 +22,7 @@ from torch import Tensor
 
 from cefnet.text import PADDING, Tokenizer
 from cefnet.words import normalise
-from train.data.json_tables import read_json
+from train.data.reader import read_json
 
 MOST_VECTORS = 4 * 2**30  # bytes; the largest GloVe has 2.6 GB
 

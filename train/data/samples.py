@@ -10,7 +10,7 @@ import numpy as np
 from train.data.reader import ReferData
 from train.data.records import Ref
 from train.data.unanswerable import unanswerable
-from train.data.vocabulary import category_words
+from train.describe.vocabulary import category_words
 
 _SEVERAL = re.compile(
     r"\b(?:two|three|four|five|six|several|many|some|group|couple|people|men|women|kids|children|boys|girls|dogs)\b"

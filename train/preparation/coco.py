@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from train.data.json_tables import read_json
+from train.data.reader import read_json
 from train.preparation.labels import (
     BOX,
     PREDICTED,

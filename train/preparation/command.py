@@ -10,7 +10,7 @@ refcocog/, refclef/ (and grefcoco/ of https://github.com/henghuiding/gRefCOCO). 
 import argparse
 from pathlib import Path
 
-from train.data.expressions import KINDS
+from train.describe.expressions import KINDS
 from train.preparation import public_sets
 from train.preparation.official import prepare_official
 from train.preparation.own import prepare_own

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.data.json_tables import read_json
+from train.data.reader import read_json
 from train.preparation.labels import BOX, Faults, Labels, Patch, Photo, Shape, Skipped, boxed, clean, files_below, whole
 
 CORNERS = 64  # of the polygon that stands for a circle

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from train.data.json_tables import listed
+from train.data.reader import listed
 
 PREDICTED, BOX = "predicted", "box"  # sources of a mask that people did not draw
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from train.data.json_tables import listed
+from train.data.reader import listed
 from train.preparation import public_sets
 from train.preparation.photos import find_photos, layouts
 from train.preparation.refer import Tables, held_out, join, keep, read_official

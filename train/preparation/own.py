@@ -1,6 +1,6 @@
 """People's own photos and masks as a referring data set: expressions are generated from the masks.
 
-`train/data/expressions.py` says how.
+`train/describe/expressions.py` says how.
 """
 
 import csv
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from cefnet.files import write_whole
 from cefnet.render import png
 from train.data.reader import ReferData
-from train.data.vocabulary import SYNONYMS
+from train.describe.vocabulary import SYNONYMS
 from train.preparation.coco import read_coco
 from train.preparation.labelme import read_labelme
 from train.preparation.labels import Labels, Skipped

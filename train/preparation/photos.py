@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from cefnet.photos import Layout, layout
-from train.data.json_tables import listed
+from train.data.reader import listed
 from train.preparation.labels import Labels, Skipped
 
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .webp .avif .gif .bmp .tif .tiff".split())  # of photos

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.data.json_tables import by_id, converted, read_json, records
 from train.data.masks import merge_runs
-from train.data.plain_pickle import load_plain
+from train.data.reader import by_id, converted, read_json, records
 from train.data.records import text
+from train.preparation.plain_pickle import load_plain
 from train.preparation.public_sets import Source
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from train.data.reader import ReferData
+from train.evaluation.sheets import TRUTH, Tile, contact_sheet
 from train.preparation.labels import Skipped, counted
 from train.preparation.tables import told
 from train.preparation.writer import Written
-from train.sheets import TRUTH, Tile, contact_sheet
 
 TILES, ABSENT_TILES, COLUMNS = 24, 4, 6
 BINS = ((1, 2), (3, 3), (4, 5), (6, None))  # words, as the paper's for UNC

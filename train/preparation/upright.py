@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pycocotools import mask as coco_mask
 
 from cefnet.photos import Layout
-from train.data.json_tables import listed
 from train.data.masks import decode_mask, encode_mask
+from train.data.reader import listed
 
 LabelsOn = Literal["upright", "stored"]
 LABELS_ON: tuple[LabelsOn, ...] = ("upright", "stored")

@@ -11,13 +11,12 @@ from torch.utils.data import Dataset, get_worker_info
 
 from cefnet.photos import squash, squash_mask
 from train.data import augment
-from train.data.absent import tell_absent
-from train.data.colours import COLOURS
-from train.data.expressions import KINDS, LOOKS, Told, scene_of, tell, with_article
 from train.data.reader import Damaged, ReferData
 from train.data.samples import Companions
-from train.data.things import Frame, Thing, thing
-from train.data.vocabulary import PEOPLE, SYNONYMS, Synonyms, category_name, means
+from train.describe.absent import tell_absent
+from train.describe.expressions import KINDS, LOOKS, Told, scene_of, tell, with_article
+from train.describe.things import Frame, Thing, thing
+from train.describe.vocabulary import COLOURS, PEOPLE, SYNONYMS, Synonyms, category_name, means
 from train.preparation.labels import BOX
 
 _SIDE = 400  # pixels of the longer side of the frame that is measured

@@ -1,0 +1,1 @@
+"""Measures models: what is asked, what comes out, how good it is."""
