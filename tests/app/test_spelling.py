@@ -7,11 +7,11 @@ import gradio as gr
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_regions import LEFT, RIGHT, result
 
 from app import spelling
 from app.spelling import KNOWN, MOST, WELL_KNOWN, Doubt, help_for, nearest, replace_word, unsure
 from cefnet.weights import SHIPPED
+from tests.cefnet.test_regions import LEFT, RIGHT, result
 
 WORDS: dict[str, int] = json.loads((SHIPPED / "cefnet-acm" / "words.json").read_text())
 TYPOS = {
