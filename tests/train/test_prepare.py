@@ -129,17 +129,13 @@ def test_several_objects_and_none_are_measured(refer: Path, tmp_path: Path, caps
         == 0
     )
     numbers = json.loads(to.read_text())
-    assert (numbers["n"], numbers["n_absent"], numbers["absent_accuracy"]) == (
-        3,
-        3,
-        0.0,
-    )  # the six plural ones are in a row of their own
+    # the six plural ones are in a row of their own
+    assert (numbers["n"], numbers["n_absent"], numbers["absent_accuracy"]) == (3, 3, 0.0)
     best = [max((100 * i, 100 * i + 1, 100 * i + 2), key=lambda a: data.annotations[a].area) for i in (1, 2, 3)]
-    hits = sum(data.mask(b).sum() if a % 100 == b % 100 else 0 for b in best for a in (0, 1, 2, 1, 2))
+    hits = sum(data.mask(b).sum() if a % 100 == b % 100 else 0 for b in best for a in (0,))
     unions = 0
     for i, b in zip((1, 2, 3), best, strict=True):
-        for ids in ((100 * i,), (100 * i + 1, 100 * i + 2), (100 * i + 1, 100 * i + 2)):
-            unions += (data.union(i, ids) | data.mask(b)).sum()
+        unions += (data.union(i, (100 * i,)) | data.mask(b)).sum()
     assert numbers["without_refusal"]["overall_iou"] == pytest.approx(hits / unions)
 
 
