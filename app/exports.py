@@ -19,7 +19,7 @@ from app import figure, strings, views
 from app.picture import fit
 from app.service import Answer, Focus
 from cefnet import render
-from cefnet.result import Result
+from cefnet.result import Result, run_lengths
 
 FIGURE_SIDE = 640  # pixels of a figure's panel: what its print size can show
 NAME_LETTERS = 40
@@ -94,9 +94,9 @@ def coco(answer: Answer) -> dict[str, Any]:
         if not mask.any():
             told["absent"].append(entry)
             continue
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        rle = run_lengths(mask)
         shape = {
-            "segmentation": {"size": [height, width], "counts": rle["counts"].decode()},
+            "segmentation": rle,
             "bbox": coco_mask.toBbox(rle).tolist(), "area": int(coco_mask.area(rle)), "iscrowd": 0,
         }  # fmt: skip
         told["annotations"].append({"id": len(told["annotations"]) + 1, **entry, **shape})

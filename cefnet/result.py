@@ -223,7 +223,6 @@ class Result:
         """
         mask = self.found
         box = _box(mask)
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         return {
             "expression": self.expression,
             "clicks": [[click.y, click.x, click.here] for click in self.clicks],
@@ -234,7 +233,7 @@ class Result:
             **asdict(self.decision),
             "box": list(box) if box else None,
             "area": float(mask.mean()),
-            "mask": {"size": list(mask.shape), "counts": rle["counts"].decode()},
+            "mask": run_lengths(mask),
             "timings": self.timings,
         }
 
@@ -337,6 +336,12 @@ def rivals(result: Result) -> list[Region]:
         for one in found
         if one.area >= FAIR * found[0].area and abs(one.probability - found[0].probability) <= ALIKE
     ]
+
+
+def run_lengths(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> dict[str, Any]:
+    """A mask, H x W bool or 0 and 1, as compressed COCO RLE for a JSON file: `size` ([H, W]) and `counts`, a text."""
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from train.data.masks import decode_mask, encode, encode_mask, merge_runs
+from cefnet.result import run_lengths
+from train.data.masks import decode_mask, encode, merge_runs
 
 HEIGHT, WIDTH = 6, 8
 SQUARE = [1, 1, 5, 1, 5, 4, 1, 4]
@@ -57,7 +58,7 @@ def test_points_beyond_the_photo_are_cut_off_there() -> None:
 @given(st.lists(st.booleans(), min_size=HEIGHT * WIDTH, max_size=HEIGHT * WIDTH))
 def test_every_mask_comes_back(pixels: list[bool]) -> None:
     mask = np.array(pixels, np.uint8).reshape(HEIGHT, WIDTH)
-    for rle in (coco_mask.encode(np.asfortranarray(mask)), json.loads(json.dumps(encode_mask(mask)))):
+    for rle in (coco_mask.encode(np.asfortranarray(mask)), json.loads(json.dumps(run_lengths(mask)))):
         assert np.array_equal(decode_mask(rle, HEIGHT, WIDTH), mask)
 
 

@@ -12,8 +12,9 @@ from pycocotools import mask as coco_mask
 from refer_fixture import make_refer, prepared
 
 from cefnet.photos import STORED, Layout
+from cefnet.result import run_lengths
 from train.__main__ import main
-from train.data.masks import encode, encode_mask
+from train.data.masks import encode
 from train.data.reader import ReferData
 from train.preparation.upright import turn_upright, warning
 
@@ -52,7 +53,7 @@ def labelled(folder: Path, orientation: int, size: tuple[int, int], on: str) -> 
         for category, mask in enumerate(drawn, start=1):
             (contour,), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
             polygon = (contour.reshape(-1, 2) + 0.5).ravel().tolist()
-            segmentation = [polygon] if image_id == 1 else encode_mask(mask)  # polygons and RLE turn alike
+            segmentation = [polygon] if image_id == 1 else run_lengths(mask)  # polygons and RLE turn alike
             ids = {"id": 10 * image_id + category, "image_id": image_id, "category_id": category}
             annotations.append(ids | {"segmentation": segmentation})
     categories = [{"id": 1, "name": "suitcase"}, {"id": 2, "name": "chair"}]

@@ -41,12 +41,6 @@ def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     return coco_mask.decode(encode(segmentation, height, width))
 
 
-def encode_mask(mask: np.ndarray) -> dict[str, Any]:
-    """H x W uint8, 0 or 1, as compressed RLE for a JSON file: `size` (height, width) and `counts`, a text."""
-    rle = coco_mask.encode(np.asfortranarray(mask))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
-
-
 def merge_runs(parts: Sequence[Any]) -> dict[str, Any]:
     """The union of masks in compressed RLE, all of one size.
 

@@ -9,7 +9,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from cefnet.photos import Layout, read_photo
-from train.data.masks import encode, encode_mask, merge_runs
+from cefnet.result import run_lengths
+from train.data.masks import encode, merge_runs
 from train.preparation.labels import BOX, Labels, Patch, Photo, Shape, Skipped
 from train.preparation.upright import LabelsOn, Upright, turn_upright
 
@@ -133,7 +134,7 @@ def _segmentation(shape: Shape, height: int, width: int) -> Any:
     sides = np.array([width, height] if shape.relative else [1, 1], np.float64)
     parts = [
         (np.reshape(part, (-1, 2)) * sides).ravel().tolist() if isinstance(part, list)
-        else encode_mask(_pasted(part, height, width)) if isinstance(part, Patch)
+        else run_lengths(_pasted(part, height, width)) if isinstance(part, Patch)
         else part
         for part in shape.parts
     ]  # fmt: skip

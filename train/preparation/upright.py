@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pycocotools import mask as coco_mask
 
 from cefnet.photos import Layout
-from train.data.masks import decode_mask, encode_mask
+from cefnet.result import run_lengths
+from train.data.masks import decode_mask
 from train.data.reader import listed
 
 LabelsOn = Literal["upright", "stored"]
@@ -71,7 +72,7 @@ def _turned(annotation: Record, photo: Layout) -> Record:
         mask = decode_mask(annotation["segmentation"], photo.height, photo.width)
     except ValueError:
         return annotation  # reading the data folder names it
-    rle = encode_mask(photo.turned(mask))
+    rle = run_lengths(photo.turned(mask))
     measured = {"bbox": coco_mask.toBbox(rle).tolist(), "area": float(coco_mask.area(rle))}
     return annotation | measured | {"segmentation": rle}
 
