@@ -97,7 +97,7 @@ class Api:
             one_region: The older name of regions: true is "one", false is "all".
 
         Returns:
-            JSON: iou (overlap of the two masks, 0 to 1; 1 where both find nothing), answers (as of /segment, one a
+            JSON: Iou (overlap of the two masks, 0 to 1; 1 where both find nothing), answers (as of /segment, one a
             model), colours (what those of the picture mean).
             The greyed photo, at most 1024 pixels long, with what both, only the first and only the second found.
         """
@@ -134,7 +134,7 @@ class Api:
             one_region: The older name of regions: true is "one", false is "all".
 
         Returns:
-            JSON: as of /segment; stage, y, x; words (share: of the attention, over the whole photo; share_in_mask:
+            JSON: As of /segment; stage, y, x; words (share: of the attention, over the whole photo; share_in_mask:
             over the mask), brightest (the values at the bright end of the heatmaps).
             The boundary map, a heatmap over the greyed photo, at most 1024 pixels long.
             A heatmap for each word, which is its caption; all have one scale.
@@ -163,8 +163,8 @@ class Api:
         """Asks one model; what is None is the model's own.
 
         Raises:
-            gr.Error: nothing is asked for.
-            ValueError: the expression or the size cannot be used, or the model cannot decide so.
+            gr.Error: Nothing is asked for.
+            ValueError: The expression or the size cannot be used, or the model cannot decide so.
         """
         if expression is None or not expression.strip():
             raise plain(strings.API_NO_EXPRESSION)
@@ -214,7 +214,7 @@ def chosen(
     """How an answer is to be decided; `one_region` is the older name of `regions`.
 
     Raises:
-        gr.Error: both of these are given.
+        gr.Error: Both of these are given.
     """
     if one_region is None:
         return mask_threshold, presence_threshold, regions
@@ -227,8 +227,8 @@ def read(path: str | None) -> Picture:
     """The picture of an upload.
 
     Raises:
-        gr.Error: there is none.
-        ValueError: it can't be read.
+        gr.Error: There is none.
+        ValueError: It can't be read.
     """
     if path is None:
         raise plain(strings.API_NO_PHOTO)
@@ -239,7 +239,7 @@ def place(result: Result, y: float | None, x: float | None) -> tuple[float, floa
     """The place that is given, else the most certain pixel's.
 
     Raises:
-        ValueError: it is outside the photo.
+        ValueError: It is outside the photo.
     """
     row, column = np.unravel_index(int(result.probability.argmax()), (result.height, result.width))
     y, x = float(row if y is None else y), float(column if x is None else x)
@@ -263,7 +263,7 @@ def mcp_server() -> bool:
     """Whether the endpoints are offered as MCP tools too: CEFNET_MCP=1.
 
     Raises:
-        ValueError: they should be, but gradio[mcp] is not installed; or the value is neither 0 nor 1.
+        ValueError: They should be, but gradio[mcp] is not installed; or the value is neither 0 nor 1.
     """
     wanted = os.environ.get("CEFNET_MCP", "").strip()
     if wanted not in ("", "0", "1"):

@@ -74,7 +74,7 @@ def expressions(text: str) -> list[str]:
     """What is asked for: "dog; cat" and lines are several; each once, in order.
 
     Raises:
-        gr.Error: nothing is.
+        gr.Error: Nothing is.
     """
     said = dict.fromkeys(part.strip() for part in re.split(r"[\n;]", text) if part.strip())
     if not said:
@@ -86,8 +86,8 @@ def picture(session: Session, path: str | None) -> Picture:
     """The picture of an upload, read once a session.
 
     Raises:
-        gr.Error: there is none.
-        ValueError: it can't be read.
+        gr.Error: There is none.
+        ValueError: It can't be read.
     """
     if path is None:
         raise plain(strings.NO_PHOTO)
@@ -102,8 +102,8 @@ def answer(service: Service, session: Session, now: Answer | None, path: str | N
     """The answer to what is asked; `now`, the one in sight, where it is that already (typing, then Enter).
 
     Raises:
-        gr.Error: photo or expression is missing.
-        ValueError: one of them can't be used.
+        gr.Error: Photo or expression is missing.
+        ValueError: One of them can't be used.
     """
     found, texts = picture(session, path), expressions(text)
     if now is not None and (now.picture.digest, now.expressions) == (found.digest, tuple(texts)):

@@ -72,7 +72,7 @@ def coco(answer: Answer) -> dict[str, Any]:
         answer: Decided with one mask threshold for all models.
 
     Returns:
-        info, images, categories, annotations (one a model and expression that has a mask: segmentation as compressed
+        Info, images, categories, annotations (one a model and expression that has a mask: segmentation as compressed
         RLE, bbox x, y, width, height and area in pixels, score, expression, model, regions) and absent (what was not
         found).
     """

@@ -41,7 +41,7 @@ async def fetch(url: str, folder: Path, seconds: float = SECONDS, most: int = FI
     """Downloads `url` to a file within `folder`, and gives its path.
 
     Args:
-        url: http or https, of a public address, as are those it leads on to.
+        url: Http or https, of a public address, as are those it leads on to.
         folder: Made if need be.
         seconds: For all of it.
         most: Bytes.

@@ -62,8 +62,8 @@ def focus(answer: Answer | None, model: str, index: int | None, threshold: float
     """What the page is about.
 
     Raises:
-        gr.Error: nothing has been asked yet, or it is too long ago.
-        ValueError: a threshold or regions that cannot be.
+        gr.Error: Nothing has been asked yet, or it is too long ago.
+        ValueError: A threshold or regions that cannot be.
     """
     if answer is None:
         raise plain(strings.FORGOTTEN)

@@ -44,7 +44,7 @@ class Answer:
         """The same answer, its masks decided otherwise; what is None stays each model's own.
 
         Raises:
-            ValueError: a value that cannot be.
+            ValueError: A value that cannot be.
         """
         told = {
             model: tuple(one.decided(mask_threshold=mask_threshold, regions=regions) for one in results)
@@ -129,7 +129,7 @@ class Service:
         """Load `models` (name -> MODEL); one that cannot be loaded is left out and named in `missing`.
 
         Raises:
-            RuntimeError: if none can be loaded.
+            RuntimeError: If none can be loaded.
         """
         predictors, missing = {}, []
         for name, source in models.items():
@@ -165,7 +165,7 @@ class Service:
             The results, with maps as large as `picture.pixels`, and the seconds it took.
 
         Raises:
-            ValueError: if an expression cannot be used; the text is meant for the person.
+            ValueError: If an expression cannot be used; the text is meant for the person.
         """
         start = time.perf_counter()
         return self._answer(session, picture, model, expressions, size, explain), time.perf_counter() - start
@@ -211,7 +211,7 @@ class Service:
         """Asks every model for up to `MOST_EXPRESSIONS` expressions.
 
         Raises:
-            ValueError: if an expression cannot be used; the text is meant for the person.
+            ValueError: If an expression cannot be used; the text is meant for the person.
         """
         if len(expressions) > MOST_EXPRESSIONS:
             raise ValueError(f"{len(expressions)} expressions at once; ask for at most {MOST_EXPRESSIONS}.")

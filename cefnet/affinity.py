@@ -36,7 +36,7 @@ class Affinity:
             x: Column of the feature map, 0..width-1.
 
         Returns:
-            height x width float32, not negative, sums to 1. A pooled bin's weight lies evenly on its area.
+            Height x width float32, not negative, sums to 1. A pooled bin's weight lies evenly on its area.
 
         Raises:
             ValueError: If the place is outside the feature map.
@@ -61,7 +61,7 @@ def spread(weights: NDArray[np.floating], height: int, width: int, bins: tuple[i
         bins: The pooling sizes; b x b bins each.
 
     Returns:
-        height x width.
+        Height x width.
     """
     out = np.zeros((height, width), weights.dtype)
     start = 0

@@ -15,10 +15,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     it, `.NAME.part`, is removed or, after a kill, overwritten by the next try.
 
     Args:
-        path: in a folder that exists.
+        path: In a folder that exists.
 
     Raises:
-        OSError: it can't be written.
+        OSError: It can't be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -36,7 +36,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Replaces a file in one step (text as UTF-8); see `replacing`.
 
     Raises:
-        OSError: it can't be written; what was there before still is.
+        OSError: It can't be written; what was there before still is.
     """
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)

@@ -273,7 +273,7 @@ def squash(photo: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray[np.
         size: Side of the square in pixels, or (width, height).
 
     Returns:
-        height x width x C or height x width, uint8.
+        Height x width x C or height x width, uint8.
     """
     height, width = photo.shape[:2]
     wide, high = (size, size) if isinstance(size, int) else size
@@ -289,7 +289,7 @@ def squash_mask(mask: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray
         size: Side of the square in pixels, or (width, height).
 
     Returns:
-        height x width uint8, 0 or 1. A mask too thin for any pixel keeps all that it touches.
+        Height x width uint8, 0 or 1. A mask too thin for any pixel keeps all that it touches.
     """
     shares = squash(mask * np.uint8(255), size)
     small = (shares > 127).astype(np.uint8)

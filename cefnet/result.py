@@ -217,7 +217,7 @@ class Result:
         """What a JSON file needs. The mask in it is empty where nothing is `present`.
 
         Returns:
-            expression, clicks (y, x and here of each), score, presence, several, present, mask_threshold,
+            Expression, clicks (y, x and here of each), score, presence, several, present, mask_threshold,
             presence_threshold, regions, box (x_min, y_min, x_max, y_max or None), area (fraction of the photo), mask
             (COCO RLE: size [H, W] and counts), timings.
         """
@@ -288,7 +288,7 @@ def strongest(
     Args:
         mask: H x W.
         probability: H x W.
-        places: y and x in pixels.
+        places: Y and x in pixels.
     """
     height, width = mask.shape
     scale = min(1.0, LOOKED_AT / max(mask.shape))

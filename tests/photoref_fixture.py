@@ -28,9 +28,9 @@ def make_photoref(
     ellipses as RLE; object colours are exact, the background is grey noise.
 
     Args:
-        folder: where to write; made if it is not there.
-        photos: how many.
-        seed: the same seed draws the same photos.
+        folder: Where to write; made if it is not there.
+        photos: How many.
+        seed: The same seed draws the same photos.
         layout: "tar" for photos-00.tar and photos-01.tar, "folder" for photos/.
         held_out: The split of the n-th of six photos, where it is not `train`.
     """

@@ -79,8 +79,8 @@ def make_refer(root: Path, protocol: int = 0) -> Path:
     train, 7 val, 8 test; grefcoco(unc) 1-3 train, 4 val. refclef has photos 25 and 26 of saiapr_tc-12.
 
     Args:
-        root: where to write.
-        protocol: of the pickles, 0 or 2.
+        root: Where to write.
+        protocol: Of the pickles, 0 or 2.
     """
     coco = [_coco_photo(root, image_id) for image_id in range(1, 11)]
     unc = {i: "train" for i in (1, 2, 3)} | {4: "val", 5: "testA", 6: "testB"}

@@ -47,10 +47,10 @@ def regions(model: CEFNet, data: ReferData, image_ids: Sequence[int], size: int)
     """Features of all annotated objects of some photos; photos without any, or damaged ones, are left out.
 
     Args:
-        model: whose encoder looks; its language plays no part.
-        data: the data set.
-        image_ids: which photos.
-        size: side of the square that the encoder sees, a multiple of 32.
+        model: Whose encoder looks; its language plays no part.
+        data: The data set.
+        image_ids: Which photos.
+        size: Side of the square that the encoder sees, a multiple of 32.
     """
     device = next(model.parameters()).device
     found: dict[int, Regions] = {}
@@ -143,7 +143,7 @@ class Matcher(nn.Module):
     """The model's `Matching` on whole objects, its text encoder, and a map from the new h_T to the old one.
 
     Args:
-        model: that gets them; has `matching`. Its word vectors are not trained, because Eq. 2 reads them too.
+        model: That gets them; has `matching`. Its word vectors are not trained, because Eq. 2 reads them too.
         features: K x D objects of the training split, to standardise by.
     """
 

@@ -78,7 +78,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Replaces `folder/checkpoint.pt` in one step: it is the old or the new one, never half of one.
 
     Raises:
-        OSError: it can't be written (disk full?); the old one is as it was.
+        OSError: It can't be written (disk full?); the old one is as it was.
     """
     path = folder / CHECKPOINT
     try:
@@ -96,7 +96,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """Reads the checkpoint of a run.
 
     Raises:
-        ValueError: there is none, or the file is damaged.
+        ValueError: There is none, or the file is damaged.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -112,7 +112,7 @@ def check_sums(path: Path) -> None:
     """Compares a torch file's parts with the check sums written with them, which torch itself does not.
 
     Raises:
-        ValueError: they differ, or a part is packed, which torch never does: it may unpack to anything.
+        ValueError: They differ, or a part is packed, which torch never does: it may unpack to anything.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -129,7 +129,7 @@ def only_one(folder: Path) -> Iterator[None]:
     """Inside, no other process on this machine runs in the folder.
 
     Raises:
-        ValueError: one does already.
+        ValueError: One does already.
     """
     if sys.platform == "win32":  # has no flock
         yield

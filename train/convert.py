@@ -38,7 +38,7 @@ def find_checkpoint() -> Path:
     """Finds the package's file, without importing the package, and checks that it is the expected one.
 
     Raises:
-        ValueError: the package is not installed, has no such file, or the file's SHA-256 differs.
+        ValueError: The package is not installed, has no such file, or the file's SHA-256 differs.
     """
     try:
         files = metadata.files(PACKAGE) or []
@@ -62,7 +62,7 @@ def rename(key: str) -> str:
     """Our name of a tensor, such as `stages.1.0.expand.conv.weight` for `_blocks.1._expand_conv.weight`.
 
     Raises:
-        ValueError: the checkpoint should not have such a tensor.
+        ValueError: The checkpoint should not have such a tensor.
     """
     if match := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", key):
         return f"stages.0.0.{'conv' if match[1] == '_conv_stem' else 'norm'}.{match[2]}"
@@ -79,8 +79,8 @@ def load_efficientnet_lite2(encoder: nn.Module) -> None:
     """Gives an `efficientnet_lite2` encoder its ImageNet weights.
 
     Raises:
-        ValueError: the package is missing or damaged (see `find_checkpoint`).
-        RuntimeError: the encoder is another one.
+        ValueError: The package is missing or damaged (see `find_checkpoint`).
+        RuntimeError: The encoder is another one.
     """
     checkpoint = torch.load(find_checkpoint(), map_location="cpu", weights_only=True)
     encoder.load_state_dict(convert(checkpoint), strict=True)
@@ -104,14 +104,14 @@ def load_torchvision(
     """Gives a ResNet encoder the weights of an ImageNet checkpoint; the classifier (`fc`) is left out.
 
     Args:
-        encoder: a ResNet or wide ResNet of `build_encoder`.
-        source: a state dict, a local file (.pth, .pt or .safetensors), or a Hub id with a `model.safetensors`
+        encoder: A ResNet or wide ResNet of `build_encoder`.
+        source: A state dict, a local file (.pth, .pt or .safetensors), or a Hub id with a `model.safetensors`
             such as "timm/resnet101.tv_in1k".
-        revision: branch, tag or commit of the Hub id.
+        revision: Branch, tag or commit of the Hub id.
 
     Raises:
-        ValueError: there is no such file, or its tensors are not those of this encoder.
-        huggingface_hub.errors.HfHubHTTPError: the Hub has no such checkpoint.
+        ValueError: There is no such file, or its tensors are not those of this encoder.
+        huggingface_hub.errors.HfHubHTTPError: The Hub has no such checkpoint.
     """
     state = dict(source) if isinstance(source, Mapping) else _read(source, revision)
     state = {key: value for key, value in state.items() if not key.startswith("fc.")}

@@ -25,9 +25,9 @@ class Team:
     averages the gradients. The first process alone writes files.
 
     Attributes:
-        device: this process's.
-        rank: this process's number, 0 = the first.
-        size: number of processes.
+        device: This process's.
+        rank: This process's number, 0 = the first.
+        size: Number of processes.
     """
 
     device: torch.device
@@ -42,7 +42,7 @@ class Team:
         """Which of a step's photos are this process's.
 
         Raises:
-            ValueError: there are more processes than photos.
+            ValueError: There are more processes than photos.
         """
         if photos < self.size:
             raise ValueError(f"a step has {photos} photos, too few for {self.size} processes: start fewer, "
@@ -79,8 +79,8 @@ class Team:
         """The module with gradients averaged over the processes.
 
         Args:
-            module: whose forward makes the loss.
-            unused: some of its trained parameters don't reach the loss.
+            module: Whose forward makes the loss.
+            unused: Some of its trained parameters don't reach the loss.
         """
         if self.size == 1:
             return module
@@ -96,10 +96,10 @@ def join(device: str) -> Iterator[Team]:
     """The team that torchrun started, or this process alone.
 
     Args:
-        device: as `pick_device`; with several processes "auto" and "cuda" give each process its own GPU.
+        device: As `pick_device`; with several processes "auto" and "cuda" give each process its own GPU.
 
     Raises:
-        ValueError: no such device, or fewer GPUs than processes.
+        ValueError: No such device, or fewer GPUs than processes.
     """
     rank, local, size = (int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     picked = pick_device(device)
@@ -124,7 +124,7 @@ def synchronised(model: nn.Module, team: Team) -> nn.Module:
     """The model with BatchNorm statistics over all processes; parameters and their names stay.
 
     Raises:
-        ValueError: several processes without GPUs: torch has it for GPUs only.
+        ValueError: Several processes without GPUs: torch has it for GPUs only.
     """
     if team.size == 1:
         return model
@@ -138,10 +138,10 @@ def plain_words(advice: str) -> Iterator[None]:
     """Inside, the death of another process of the run is told in plain words.
 
     Args:
-        advice: how to go on.
+        advice: How to go on.
 
     Raises:
-        ValueError: a process that reads data, or another one of the team, was killed or failed.
+        ValueError: A process that reads data, or another one of the team, was killed or failed.
     """
     try:
         yield

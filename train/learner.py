@@ -37,7 +37,7 @@ class Forward(nn.Module):
         """The loss terms of a batch on the model's device; see `Objective` for `shares` and what is returned.
 
         Raises:
-            ValueError: the batch has clicks and the model reads none.
+            ValueError: The batch has clicks and the model reads none.
         """
         images = batch.images.float().div(255).contiguous(memory_format=torch.channels_last)
         with precision(images.device):

@@ -36,7 +36,7 @@ class Damage:
         """Adds what a step could not use.
 
         Raises:
-            ValueError: it is more than 1% of the photos by now.
+            ValueError: It is more than 1% of the photos by now.
         """
         new = sorted(set(messages) - self.found)
         if not new:
@@ -63,9 +63,9 @@ class RunLog:
     """Averages what it is given and writes a line every `every` steps.
 
     Args:
-        folder: of the run; `log.csv` is continued, without the lines after `start`.
-        start: first step that will be added.
-        every: steps a line.
+        folder: Of the run; `log.csv` is continued, without the lines after `start`.
+        start: First step that will be added.
+        every: Steps a line.
     """
 
     def __init__(self, folder: Path, start: int, every: int = 20) -> None:
@@ -104,7 +104,7 @@ class Timed(Iterator[T]):
     """A generator that knows how long its last item let wait.
 
     Attributes:
-        waited: seconds.
+        waited: Seconds.
     """
 
     def __init__(self, items: Generator[T, None, None]) -> None:

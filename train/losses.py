@@ -22,20 +22,20 @@ class LossWeights:
     """How much each term counts; the defaults are the paper's.
 
     Attributes:
-        mask: of SM_1..SM_4.
-        boundary: of every BM.
-        body: of every STN output's mask.
-        dice: of 1 - Dice of SM_1..SM_4, in the proportions of `mask` (departure).
-        presence: of "is it there at all" (departure).
-        classes: of the dense category prediction from D_5 (departure, training only).
-        rivals: of "which of the photo's objects" (`rival_loss`) at SM_1..SM_4, in the proportions of `mask`
+        mask: Of SM_1..SM_4.
+        boundary: Of every BM.
+        body: Of every STN output's mask.
+        dice: Of 1 - Dice of SM_1..SM_4, in the proportions of `mask` (departure).
+        presence: Of "is it there at all" (departure).
+        classes: Of the dense category prediction from D_5 (departure, training only).
+        rivals: Of "which of the photo's objects" (`rival_loss`) at SM_1..SM_4, in the proportions of `mask`
             (departure).
-        alignment: of masks predicted from each M_i of Eq. 1 by one linear layer and, in models that have it, of the fit
+        alignment: Of masks predicted from each M_i of Eq. 1 by one linear layer and, in models that have it, of the fit
             of `Matching`: cross entropy of their places, and `rival_loss` (departure, training only).
-        right: of "the mask is right", i.e. SM_1, cut at `mask_threshold`, has an IoU of 0.5 or more with the target
+        right: Of "the mask is right", i.e. SM_1, cut at `mask_threshold`, has an IoU of 0.5 or more with the target
             (departure).
-        several: of "more than one thing is meant", over the samples that mean something (departure).
-        mask_threshold: not a weight: at which probability `right` cuts the mask; that of the model as it is used.
+        several: Of "more than one thing is meant", over the samples that mean something (departure).
+        mask_threshold: Not a weight: at which probability `right` cuts the mask; that of the model as it is used.
     """
 
     mask: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -139,9 +139,9 @@ class Objective(nn.Module):
     """The weighted sum of all terms. Holds the heads that training alone needs.
 
     Args:
-        weights: of the terms.
-        config: of the model: D_5's and M_i's channels.
-        categories: number of categories of the data; used if `weights.classes` > 0.
+        weights: Of the terms.
+        config: Of the model: D_5's and M_i's channels.
+        categories: Number of categories of the data; used if `weights.classes` > 0.
     """
 
     def __init__(self, weights: LossWeights, config: ModelConfig, categories: int) -> None:
@@ -274,7 +274,7 @@ def count(present: Tensor, classes: Tensor, size: tuple[int, int]) -> Tensor:
     Args:
         present: N bool.
         classes: N x H x W, 0 = not annotated.
-        size: height and width of D_5, where the categories are predicted.
+        size: Height and width of D_5, where the categories are predicted.
     """
     places = (category_targets(classes, size) >= 0).sum()
     return torch.stack([torch.full_like(places, len(present)), present.sum(), places]).float()

@@ -25,8 +25,8 @@ def published(attention: str, dataset: str | None, joint: bool = False) -> dict[
 
     Args:
         attention: "vcm" or "acm".
-        dataset: a key of `DATASETS`; None: all of them.
-        joint: of the model trained on UNC, UNC+ and G-Ref together.
+        dataset: A key of `DATASETS`; None: all of them.
+        joint: Of the model trained on UNC, UNC+ and G-Ref together.
 
     Returns:
         "UNC val" and so on -> overall IoU in percent.

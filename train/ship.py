@@ -53,12 +53,12 @@ def model_card(
     """Renders the card as Markdown with the Hub's YAML header.
 
     Args:
-        name: shipped name.
-        config: of the model.
-        decision: how its answers are decided.
-        parameters: how many the model has.
-        recipe: of the run, as in `recipe.json`.
-        start: what the run started from, in words.
+        name: Shipped name.
+        config: Of the model.
+        decision: How its answers are decided.
+        parameters: How many the model has.
+        recipe: Of the run, as in `recipe.json`.
+        start: What the run started from, in words.
         numbers: `model`, `shuffled` and `baseline:...` -> what `evaluate` returned.
     """
     model = numbers["model"]
@@ -211,7 +211,7 @@ def main(args: argparse.Namespace) -> None:
     """Measures the run on dev and writes its weights, card, numbers and SHA-256 sums.
 
     Raises:
-        ValueError: no such run, an impossible size or threshold, or scores to scale of a model without `right`.
+        ValueError: No such run, an impossible size or threshold, or scores to scale of a model without `right`.
     """
     checkpoint = load(args.run, args.device)
     if args.score:

@@ -52,12 +52,12 @@ def load_imagenet(model: CEFNet, backbone: str | None = None) -> None:
     """Public ImageNet weights for the encoder.
 
     Args:
-        model: whose encoder gets them.
-        backbone: a file or Hub id with the encoder's tensors (see `load_torchvision`); None: those of
+        model: Whose encoder gets them.
+        backbone: A file or Hub id with the encoder's tensors (see `load_torchvision`); None: those of
             EfficientNet-Lite2, which a package holds.
 
     Raises:
-        ValueError: none are known for this encoder, they are not installed, or the file is of another encoder.
+        ValueError: None are known for this encoder, they are not installed, or the file is of another encoder.
     """
     if backbone:
         load_torchvision(model.encoder, backbone)
@@ -76,8 +76,8 @@ def towards_imagenet(model: CEFNet, share: float) -> None:
     zero-shot models", Wortsman et al., 2022).
 
     Args:
-        model: whose encoder was trained from ImageNet weights.
-        share: of ImageNet, 0..1.
+        model: Whose encoder was trained from ImageNet weights.
+        share: Of ImageNet, 0..1.
 
     Raises:
         ValueError: `share` is out of range, or as `load_imagenet`.
@@ -264,7 +264,7 @@ def load_embeddings(model: CEFNet, tokenizer: Tokenizer, file: Path) -> None:
     """Word vectors for the pieces that are whole words.
 
     Raises:
-        ValueError: the vectors' width is not the model's.
+        ValueError: The vectors' width is not the model's.
     """
     vectors, known = glove_embeddings(tokenizer, file)
     if vectors.shape[1] != model.config.word_width:

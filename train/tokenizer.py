@@ -116,8 +116,8 @@ def glove_embeddings(tokenizer: Tokenizer, glove: str | Path) -> tuple[Tensor, T
         glove: `.npz` file with `words` (V strings) and `vectors` (V x 100).
 
     Returns:
-        vectors: size x 100 float32; zero where the piece is no whole word that GloVe has.
-        is_known: size bool; True where `vectors` has a word's vector. The others are the caller's to start.
+        vectors: Size x 100 float32; zero where the piece is no whole word that GloVe has.
+        is_known: Size bool; True where `vectors` has a word's vector. The others are the caller's to start.
 
     Raises:
         ValueError: It is no such file, or it unpacks to more than `MOST_VECTORS` bytes.

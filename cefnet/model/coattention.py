@@ -27,7 +27,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
         queries: N x P x d.
         keys: N x K x d.
         values: N x K x C.
-        scale: factor of the logits.
+        scale: Factor of the logits.
 
     Returns:
         N x P x C.
@@ -64,10 +64,10 @@ class CoAttentionMaps:
     Attributes:
         queries: N x HW x d, one a place.
         keys: N x K x d; K = HW (VCM) or 110 (ACM).
-        scale: factor of the logits.
-        height: rows of the feature map.
-        width: columns of the feature map.
-        bins: pooling sizes that the keys come from; empty for VCM.
+        scale: Factor of the logits.
+        height: Rows of the feature map.
+        width: Columns of the feature map.
+        bins: Pooling sizes that the keys come from; empty for VCM.
     """
 
     queries: Tensor

@@ -135,11 +135,11 @@ class Decoder(nn.Module):
     """D_i = Conv(E_i) for five levels, then four steps from S_5 to S_1.
 
     Args:
-        channels: of E_1..E_5.
-        strides: of E_1..E_5.
-        widths: of D_5..D_1; S_i is as wide as D_{i-1}.
+        channels: Of E_1..E_5.
+        strides: Of E_1..E_5.
+        widths: Of D_5..D_1; S_i is as wide as D_{i-1}.
         boundary: BEM steps, else plain FPN steps.
-        finest: stride of level 1; finer encoder levels are brought to it by D's own convolution.
+        finest: Stride of level 1; finer encoder levels are brought to it by D's own convolution.
     """
 
     def __init__(

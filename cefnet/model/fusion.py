@@ -85,7 +85,7 @@ class Fusion(nn.Module):
         Args:
             e: E_i, N x C_i x H x W.
             sentence: h_T, N x text_width.
-            hints: what `Matching` and `Clicks` found, in models that have them; stands beside s.
+            hints: What `Matching` and `Clicks` found, in models that have them; stands beside s.
         """
         e, sentence = self.norm_e(e), self.norm_sentence(sentence)
         s = coordinates(e.shape[-2], e.shape[-1], e)

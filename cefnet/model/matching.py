@@ -23,9 +23,9 @@ class Matching(nn.Module):
     Eq. 1 reads the fit beside s, and SM_1..SM_4 lean towards what fits (`lean`).
 
     Args:
-        channels: of E_3, E_4 and E_5 together.
-        text: width of h_T.
-        clicks: whether the masks lean on the maps of clicks too.
+        channels: Of E_3, E_4 and E_5 together.
+        text: Width of h_T.
+        clicks: Whether the masks lean on the maps of clicks too.
     """
 
     def __init__(self, channels: int, text: int, clicks: bool = False) -> None:

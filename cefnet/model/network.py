@@ -26,8 +26,8 @@ class PhotoFeatures:
     Attributes:
         encoded: res3's own output; with decoder fusion, where nothing feeds back into the encoder, E_3, E_4 and E_5.
         fine: D_1 and D_2, which the decoder makes of E_1 and E_2.
-        places: what `Matching` makes of the photo, in models that have it.
-        likeness: what `Clicks` makes of the photo, alike.
+        places: What `Matching` makes of the photo, in models that have it.
+        likeness: What `Clicks` makes of the photo, alike.
     """
 
     encoded: tuple[Tensor, ...]
@@ -68,13 +68,13 @@ class Output:
     Attributes:
         mask_logits: SM_1..SM_4 before the sigmoid, N x 1 x h x w each, at their own resolution.
         boundary_logits: BM_1..BM_4 alike; empty without the boundary module.
-        body_logits: masks predicted from every STN output alike; empty without the boundary module.
+        body_logits: Masks predicted from every STN output alike; empty without the boundary module.
         presence_logit: N, "is it there at all"; None without that output.
         top: D_5, N x C x h x w (auxiliary losses read it).
         multimodal: M of stages 3, 4 and 5, N x C x h x w; in training mode only (auxiliary losses read them).
-        word_attention: stage 3, 4, 5 -> N x T x h x w, sums to 1 over T; filled with `explain=True`.
-        co_attention: stage 3, 4, 5 -> rows of the affinity on demand; filled with `explain=True`.
-        fit: logits of `Matching`, N x 1 x h x w; None without it.
+        word_attention: Stage 3, 4, 5 -> N x T x h x w, sums to 1 over T; filled with `explain=True`.
+        co_attention: Stage 3, 4, 5 -> rows of the affinity on demand; filled with `explain=True`.
+        fit: Logits of `Matching`, N x 1 x h x w; None without it.
         right_logit: N, "the mask is right"; None without that output.
         several_logit: N, "more than one thing is meant"; None without that output.
     """
@@ -173,11 +173,11 @@ class CEFNet(nn.Module):
         """Segments what N expressions name.
 
         Args:
-            photo: features of P photos.
+            photo: Features of P photos.
             ids: N x T piece ids, 0 = padding.
             mask: N x T, True for real pieces.
             photo_index: N, which photo each expression is about; None means one each, or all about one.
-            explain: also return word attention and co-attention.
+            explain: Also return word attention and co-attention.
             clicks: N x K x 3, as in `Hints`; None: none.
 
         Raises:

@@ -43,12 +43,12 @@ class Bench:
     """Where the torture happens.
 
     Attributes:
-        folder: for all that is written.
-        steps: of each run.
-        chance: of all that is left to it.
-        photos: in the data; with fewer than 100 of `train`, a damaged one is too much.
-        seconds: an undisturbed run took.
-        data: a data folder.
+        folder: For all that is written.
+        steps: Of each run.
+        chance: Of all that is left to it.
+        photos: In the data; with fewer than 100 of `train`, a damaged one is too much.
+        seconds: An undisturbed run took.
+        data: A data folder.
     """
 
     folder: Path
@@ -72,11 +72,11 @@ class Bench:
         """Starts a run in `out`, or goes on with the one there.
 
         Args:
-            out: the run's folder.
-            more: words for its command line.
-            prefix: a command that starts it.
-            wrapper: what Python runs.
-            most: bytes that a file may have.
+            out: The run's folder.
+            more: Words for its command line.
+            prefix: A command that starts it.
+            wrapper: What Python runs.
+            most: Bytes that a file may have.
         """
         words = ["run", "smoke", "--data", str(self.data), "--out", str(out), "--device", "cpu"]
         words += ["--steps", str(self.steps), "--set", "model.vocabulary=400", "--set", f"checkpoint_every={EVERY}"]

@@ -90,10 +90,10 @@ def draw_window(
     """Draws a crop that keeps some boxes whole.
 
     Args:
-        width, height: of the photo, pixels.
-        keep: boxes (x, y, width, height) in pixels that stay inside entirely.
-        smallest: least share of each side that remains, 0..1; sides are drawn alone, so the aspect changes mildly.
-        rng: source of chance.
+        width, height: Of the photo, pixels.
+        keep: Boxes (x, y, width, height) in pixels that stay inside entirely.
+        smallest: Least share of each side that remains, 0..1; sides are drawn alone, so the aspect changes mildly.
+        rng: Source of chance.
     """
     scale = rng.uniform(smallest, 1.0)
     spans = []

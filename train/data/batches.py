@@ -98,16 +98,16 @@ class Batches(Dataset):
     Use with DataLoader(batches, batch_size=None).
 
     Args:
-        data: an opened data folder.
-        tokenizer: turns expressions into pieces; too long ones are cut.
-        spec: what a batch holds.
-        seed: of the stream.
-        split: which refs to draw from.
-        steps: the length.
-        places: which of a step's photos to prepare (a process's own of several); None: all.
+        data: An opened data folder.
+        tokenizer: Turns expressions into pieces; too long ones are cut.
+        spec: What a batch holds.
+        seed: Of the stream.
+        split: Which refs to draw from.
+        steps: The length.
+        places: Which of a step's photos to prepare (a process's own of several); None: all.
 
     Raises:
-        ValueError: the split has fewer photos than a batch needs, or no expressions.
+        ValueError: The split has fewer photos than a batch needs, or no expressions.
     """
 
     def __init__(

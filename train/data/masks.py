@@ -19,10 +19,10 @@ def encode(segmentation: Any, height: int, width: int) -> dict[str, Any]:
 
     Args:
         segmentation: COCO RLE (compressed or not) or polygons, x and y in pixels.
-        height, width: of the photo, pixels.
+        height, width: Of the photo, pixels.
 
     Raises:
-        ValueError: it is neither, damaged, or of another size.
+        ValueError: It is neither, damaged, or of another size.
     """
     if isinstance(segmentation, Mapping):
         return _encode_runs(segmentation, height, width)
@@ -36,7 +36,7 @@ def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Decodes COCO RLE (compressed or not) or polygons to H x W uint8, 0 or 1.
 
     Raises:
-        ValueError: as `encode`, or the runs are not as long as the photo has pixels.
+        ValueError: As `encode`, or the runs are not as long as the photo has pixels.
     """
     return coco_mask.decode(encode(segmentation, height, width))
 
@@ -45,7 +45,7 @@ def merge_runs(parts: Sequence[Any]) -> dict[str, Any]:
     """The union of masks in compressed RLE, all of one size.
 
     Raises:
-        ValueError: one is damaged or of another size.
+        ValueError: One is damaged or of another size.
     """
     height, width = parts[0]["size"]
     return coco_mask.merge([encode(part, height, width) for part in parts])

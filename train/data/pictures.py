@@ -18,10 +18,10 @@ class Picture:
     """What the network will see, before colours are changed and generated expressions are written.
 
     Attributes:
-        image_id: the photo.
+        image_id: The photo.
         image: S x S x 3 uint8 RGB.
         masks: S x S uint8, 0 or 1, of every annotation that can be seen.
-        samples: true of it.
+        samples: True of it.
     """
 
     image_id: int
@@ -34,8 +34,8 @@ class Pictures:
     """Makes pictures of a data folder's photos.
 
     Args:
-        data: an opened data folder.
-        spec: how often and how far photos are cropped and mirrored.
+        data: An opened data folder.
+        spec: How often and how far photos are cropped and mirrored.
     """
 
     def __init__(self, data: ReferData, spec: BatchSpec) -> None:
@@ -45,7 +45,7 @@ class Pictures:
         """Draws a crop and a flip that drawn expressions survive.
 
         Raises:
-            Damaged: the photo or the mask of an object that is spoken of can't be used.
+            Damaged: The photo or the mask of an object that is spoken of can't be used.
         """
         window = self.window(image_id, drawn, rng)
         flip = bool(rng.random() < self.spec.flip) and all(augment.mirrorable(s.text) for s in drawn)

@@ -27,8 +27,8 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
     Raises:
-        ValueError: it is no JSON, or nested without end, or Git LFS has left a pointer in its place.
-        OSError: it can't be read.
+        ValueError: It is no JSON, or nested without end, or Git LFS has left a pointer in its place.
+        OSError: It can't be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))  # some tools put a byte order mark before it
@@ -41,13 +41,13 @@ def converted(convert: Callable, record: Any, where: str, *more: Any) -> Any:
     """`convert(record, *more)`.
 
     Args:
-        convert: turns a record into what it is used as.
-        record: from a file.
-        where: it comes from, for the message.
-        more: further arguments.
+        convert: Turns a record into what it is used as.
+        record: From a file.
+        where: Where it comes from, for the message.
+        more: Further arguments.
 
     Raises:
-        ValueError: the record lacks something, or holds something else than it should.
+        ValueError: The record lacks something, or holds something else than it should.
     """
     try:
         return convert(record, *more)
@@ -60,7 +60,7 @@ def records(table: Any, convert: Callable, where: str) -> list[Any]:
     """All records of a table, converted.
 
     Raises:
-        ValueError: it is no list, or a record is not as it should be; says which.
+        ValueError: It is no list, or a record is not as it should be; says which.
     """
     if not isinstance(table, list):
         raise ValueError(f"{where} must be a list, not {type(table).__name__}")
@@ -116,12 +116,12 @@ class ReferData:
         """Reads the tables of a data folder and finds its photos.
 
         Args:
-            folder: holds `instances.json`, `refs.json`, photos in `photos-NN.tar` shards or in `photos/`, and
+            folder: Holds `instances.json`, `refs.json`, photos in `photos-NN.tar` shards or in `photos/`, and
                 optionally `absent.json`, `captions.json` and `dataset.json`, whose `photos` is the folder of photos
                 that lie elsewhere (relative paths are relative to the data folder).
 
         Raises:
-            ValueError: something is missing or the files contradict each other; says what.
+            ValueError: Something is missing or the files contradict each other; says what.
         """
         folder = home_of(folder)
         folder = folder.parent if folder.is_file() else folder  # of one of its tables the folder is meant
@@ -157,7 +157,7 @@ class ReferData:
         """The refs of one split.
 
         Raises:
-            ValueError: the data has no such split; lists those it has.
+            ValueError: The data has no such split; lists those it has.
         """
         found = [r for r in self.refs if r.split == split]
         if not found:
@@ -168,7 +168,7 @@ class ReferData:
         """The photo's file, undecoded.
 
         Raises:
-            Damaged: there is none, or it can't be read.
+            Damaged: There is none, or it can't be read.
         """
         name = self.images[image_id].file_name
         if place := self.files.get(name):
@@ -187,7 +187,7 @@ class ReferData:
         """A photo as the app and the library show it (`cefnet.photos.read_photo`): H x W x 3 uint8 RGB, upright.
 
         Raises:
-            Damaged: the file is missing, can't be decoded, or has another size than `instances.json` says.
+            Damaged: The file is missing, can't be decoded, or has another size than `instances.json` says.
         """
         record, content = self.images[image_id], self.photo_bytes(image_id)
         try:
@@ -199,7 +199,7 @@ class ReferData:
         """An instance's mask: H x W bool.
 
         Raises:
-            Damaged: it can't be decoded, or has another size than its photo.
+            Damaged: It can't be decoded, or has another size than its photo.
         """
         annotation = self.annotations[ann_id]
         record = self.images[annotation.image_id]

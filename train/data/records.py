@@ -75,13 +75,13 @@ class Ref:
     """What people (or models) referred to, with all their expressions for it.
 
     Attributes:
-        ref_id: its number.
-        ann_ids: the annotations meant: mostly one; several; or none, where the expressions name something that is
+        ref_id: Its number.
+        ann_ids: The annotations meant: mostly one; several; or none, where the expressions name something that is
             not in the photo.
-        image_id: the photo.
-        category_id: of the one object; 0 where several are meant or none.
-        split: such as train, val, testA.
-        sentences: the expressions.
+        image_id: The photo.
+        category_id: Of the one object; 0 where several are meant or none.
+        split: Such as train, val, testA.
+        sentences: The expressions.
     """
 
     ref_id: int
@@ -105,7 +105,7 @@ def image_record(i: dict) -> ImageRecord:
     """A record of `images` in `instances.json`.
 
     Raises:
-        ValueError: no photo can be as large, or its file would lie outside the folder of the photos.
+        ValueError: No photo can be as large, or its file would lie outside the folder of the photos.
     """
     name, width, height = text(i["file_name"]), int(i["width"]), int(i["height"])
     path = PurePosixPath(name.replace("\\", "/"))
@@ -131,7 +131,7 @@ def annotation(a: dict) -> Annotation:
     """A record of `annotations` in `instances.json`.
 
     Raises:
-        ValueError: its box has not four numbers, or one that no photo has.
+        ValueError: Its box has not four numbers, or one that no photo has.
     """
     x, y, w, h = (float(v) for v in a["bbox"])
     if not all(abs(v) <= FARTHEST for v in (x, y, w, h)):  # true for NaN
@@ -170,7 +170,7 @@ def text(value: Any) -> str:
     """The value, if it is a text.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: It is something else.
     """
     if not isinstance(value, str):
         raise TypeError(f"text expected, not {type(value).__name__}")

@@ -208,7 +208,7 @@ def clear_subjects(data: ReferData, image_ids: Collection[int]) -> dict[int, tup
     the object's category, are left out.
 
     Returns:
-        image id -> (annotation id, captions).
+        Image id -> (annotation id, captions).
     """
     subjects = {}
     for image_id in (int(i) for i in image_ids):

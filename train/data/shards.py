@@ -37,7 +37,7 @@ def scan(path: Path) -> dict[str, Place]:
     Links, devices and folders in it are nobody's photos; they are passed over, and nothing is ever unpacked.
 
     Raises:
-        ValueError: it is no tar file, or damaged or cut off.
+        ValueError: It is no tar file, or damaged or cut off.
     """
     places: dict[str, Place] = {}
     end, length = 0, path.stat().st_size

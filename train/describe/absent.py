@@ -87,12 +87,12 @@ def tell_absent(
     """Writes an expression that fits nothing in the frame, or None.
 
     Args:
-        frame: the photo and its things.
-        missing: names of categories of which nothing is there.
-        rng: chooses a kind, then an expression.
-        crowds: names of which more is there than is annotated one by one; no near miss speaks of them.
-        synonyms: other words for the names.
-        kinds: functions that list expressions, by name.
+        frame: The photo and its things.
+        missing: Names of categories of which nothing is there.
+        rng: Chooses a kind, then an expression.
+        crowds: Names of which more is there than is annotated one by one; no near miss speaks of them.
+        synonyms: Other words for the names.
+        kinds: Functions that list expressions, by name.
     """
     known = Frame(frame.image, tuple(t for t in frame.things if t.category not in crowds))
     here, ways = {t.category for t in frame.things} | set(crowds), list(kinds.values())

@@ -52,9 +52,9 @@ class Told:
     """What can be said of a thing by one noun.
 
     Attributes:
-        noun: the noun.
-        said: how many true claims there are, by kind.
-        kept: the expressions that single the thing out, by kind; only kinds that have some.
+        noun: The noun.
+        said: How many true claims there are, by kind.
+        kept: The expressions that single the thing out, by kind; only kinds that have some.
     """
 
     noun: str
@@ -85,9 +85,9 @@ def tell(scene: Scene, noun: str, kinds: Mapping[str, Kind] = KINDS) -> Told:
     Two claims are joined only where neither alone is enough, as people do.
 
     Args:
-        scene: the thing, its rivals (by that noun) and others.
-        noun: what to call it.
-        kinds: functions that list claims, by name.
+        scene: The thing, its rivals (by that noun) and others.
+        noun: What to call it.
+        kinds: Functions that list claims, by name.
     """
     claims = {kind: list_claims(scene) for kind, list_claims in kinds.items()}
     vague = {kind: [c for c in found if not singles_out(c, scene.rivals)] for kind, found in claims.items()}
@@ -110,11 +110,11 @@ def describe(
     """Writes one expression that singles `target` out among the things of its name, or None.
 
     Args:
-        target: what to describe; one of `things`.
-        things: all annotated objects in the frame.
-        image: the frame, H x W x 3 uint8 RGB, before colour jitter.
-        rng: chooses among what can be said.
-        kinds: functions that list claims, by name; tried in random order until one finds something to say.
+        target: What to describe; one of `things`.
+        things: All annotated objects in the frame.
+        image: The frame, H x W x 3 uint8 RGB, before colour jitter.
+        rng: Chooses among what can be said.
+        kinds: Functions that list claims, by name; tried in random order until one finds something to say.
     """
     noun = category_name(target.category, rng)
     scene, ways = scene_of(target, Frame(image, tuple(things)), noun), list(kinds.values())

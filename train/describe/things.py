@@ -49,8 +49,8 @@ class Claim:
     """Something that is true of the target, and a test for what else it may be said of.
 
     Attributes:
-        text: the expression with `{}` where the noun goes: "left {}", "{} in red".
-        also: whether it could be said of another thing of that name. In doubt the answer is yes: the claim singles
+        text: The expression with `{}` where the noun goes: "left {}", "{} in red".
+        also: Whether it could be said of another thing of that name. In doubt the answer is yes: the claim singles
             the target out only if it is clearly false of every rival.
     """
 
@@ -68,7 +68,7 @@ class Frame:
 
     Attributes:
         image: H x W x 3 uint8 RGB, before colour jitter.
-        things: all annotated objects.
+        things: All annotated objects.
     """
 
     image: np.ndarray
@@ -91,10 +91,10 @@ class Scene:
     """One thing to be described by one noun.
 
     Attributes:
-        frame: where it is.
-        target: what is described.
-        rivals: the other things that the noun fits; the expression must be false of them.
-        others: everything else that is annotated.
+        frame: Where it is.
+        target: What is described.
+        rivals: The other things that the noun fits; the expression must be false of them.
+        others: Everything else that is annotated.
     """
 
     frame: Frame

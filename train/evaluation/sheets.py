@@ -27,7 +27,7 @@ class Tile:
 
     Attributes:
         photo: H x W x 3 uint8 RGB.
-        text: written below; a new line in it starts a new line, long ones are wrapped.
+        text: Written below; a new line in it starts a new line, long ones are wrapped.
         outlines: (mask, colour) pairs, masks H x W bool or 0/1; later ones are drawn over earlier ones.
     """
 
@@ -46,17 +46,17 @@ def contact_sheet(
     """Lays tiles out in rows.
 
     Args:
-        tiles: what to show, row by row.
-        columns: tiles in a row.
-        width: of a tile in pixels; photos are fitted into width x (3/4 width), never cut.
-        lines: of text below each photo; what doesn't fit ends in "…".
-        legend: names of the outline colours, written above the tiles.
+        tiles: What to show, row by row.
+        columns: Tiles in a row.
+        width: Of a tile in pixels; photos are fitted into width x (3/4 width), never cut.
+        lines: Of text below each photo; what doesn't fit ends in "…".
+        legend: Names of the outline colours, written above the tiles.
 
     Returns:
-        height x width x 3 uint8 RGB.
+        Height x width x 3 uint8 RGB.
 
     Raises:
-        ValueError: there is no tile, a size is not positive, or a mask is not as large as its photo.
+        ValueError: There is no tile, a size is not positive, or a mask is not as large as its photo.
     """
     if not tiles or columns < 1 or width < 16 or lines < 1:
         raise ValueError(

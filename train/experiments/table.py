@@ -20,10 +20,10 @@ class Table:
     """What a table says.
 
     Attributes:
-        name: of its files, such as "table1".
-        title: what it shows.
-        columns: their headings; the first names the row, the last says where it comes from.
-        rows: each of as many cells.
+        name: Of its files, such as "table1".
+        title: What it shows.
+        columns: Their headings; the first names the row, the last says where it comes from.
+        rows: Each of as many cells.
     """
 
     name: str

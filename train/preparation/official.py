@@ -90,16 +90,16 @@ def write(
     """Writes `instances.json`, `refs.json` and `dataset.json`, which says where the photos are.
 
     Args:
-        out: the data folder; made if it isn't there. What an earlier `prepare` wrote there is replaced.
-        tables: what to write; photos that are not in `places` are left out, with all that is said of them.
-        name: of the data set.
-        root: folder of the photos.
-        places: file name -> path below `root`.
-        labels_on: what labels were drawn on where sizes can't tell; browsers showed photos as stored until 2020, when
+        out: The data folder; made if it isn't there. What an earlier `prepare` wrote there is replaced.
+        tables: What to write; photos that are not in `places` are left out, with all that is said of them.
+        name: Of the data set.
+        root: Folder of the photos.
+        places: File name -> path below `root`.
+        labels_on: What labels were drawn on where sizes can't tell; browsers showed photos as stored until 2020, when
             these data sets had long been labelled.
 
     Raises:
-        ValueError: the folder holds data that is not from here.
+        ValueError: The folder holds data that is not from here.
     """
     if (out / "refs.json").exists() and not (out / "dataset.json").exists():
         raise ValueError(f"{out} holds other data; give --out a folder of its own")

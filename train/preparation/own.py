@@ -167,7 +167,7 @@ def splits(images: Sequence[Mapping[str, Any]], val: float, test: float, seed: i
         seed: Another seed, another split.
 
     Returns:
-        image id -> train, val or test (or what the records say).
+        Image id -> train, val or test (or what the records say).
     """
     if all(i.get("split") for i in images):
         return {i["id"]: i["split"] for i in images}

@@ -37,7 +37,7 @@ def find_photos(
         without_suffix: True if names lack the ".jpg" or whatever it is.
 
     Returns:
-        name -> path relative to `root`, with "/"; photos that are not there are left out.
+        Name -> path relative to `root`, with "/"; photos that are not there are left out.
 
     Raises:
         ValueError: Several files fit a name equally well, or one file fits several names; lists them.
@@ -152,7 +152,7 @@ def layouts(root: Path, names: Mapping[int, str]) -> tuple[dict[int, Layout], di
         names: Photo's number -> path below `root`.
 
     Returns:
-        number -> layout, and number -> why a photo can't be read.
+        Number -> layout, and number -> why a photo can't be read.
     """
     lie, damaged = {}, {}
     for number, name in tqdm(names.items(), unit="photo", desc="photos", mininterval=1.0, leave=False, disable=None):

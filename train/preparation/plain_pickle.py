@@ -79,7 +79,7 @@ def load_plain(path: Path) -> Any:
     structure: look at what is expected, don't walk through all of it.
 
     Raises:
-        ValueError: the file asks for anything else than plain data, or is damaged.
+        ValueError: The file asks for anything else than plain data, or is damaged.
     """
     content = path.read_bytes()
     try:

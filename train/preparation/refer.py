@@ -35,13 +35,13 @@ def read_official(root: Path, source: Source) -> Tables:
 
     Args:
         root: REFER's data folder, or the data set's own folder in it.
-        source: which data set, and which of its splits.
+        source: Which data set, and which of its splits.
 
     Returns:
         All refs, photos and annotations; empty expressions too.
 
     Raises:
-        ValueError: a file is missing, damaged, no plain data, or the files contradict each other; says which.
+        ValueError: A file is missing, damaged, no plain data, or the files contradict each other; says which.
     """
     folder = root if (root / "instances.json").is_file() else root / source.folder
     instances = _instances(folder / "instances.json")
@@ -172,8 +172,8 @@ def join(parts: Sequence[Tables], leaky: bool = False) -> Tables:
     another: without care, a joint model is measured on photos that it was trained on.
 
     Args:
-        parts: data sets whose photo, annotation and category ids are the same (COCO's).
-        leaky: keep photos that are in a val or test split of any part, as papers that train jointly do.
+        parts: Data sets whose photo, annotation and category ids are the same (COCO's).
+        leaky: Keep photos that are in a val or test split of any part, as papers that train jointly do.
     """
     out = set() if leaky else held_out(parts)
     chosen = [r for part in parts for r in part.refs if r["split"] == "train" and r["image_id"] not in out]

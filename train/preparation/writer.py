@@ -28,12 +28,12 @@ class WriterSpec:
     """How much to write.
 
     Attributes:
-        expressions: of an object, at most; each of another kind.
-        absent: expressions of missing things, a photo.
-        smallest: objects below this share of the photo are rivals only, 0..1.
-        typos: share of the expressions with one, 0..1.
-        without: kinds of expressions not to use.
-        seed: of all chance; the same seed writes the same.
+        expressions: Of an object, at most; each of another kind.
+        absent: Expressions of missing things, a photo.
+        smallest: Objects below this share of the photo are rivals only, 0..1.
+        typos: Share of the expressions with one, 0..1.
+        without: Kinds of expressions not to use.
+        seed: Of all chance; the same seed writes the same.
     """
 
     expressions: int = 3
@@ -49,14 +49,14 @@ class Written:
     """What was written about one photo.
 
     Attributes:
-        image_id: the photo.
-        sentences: annotation id -> (kind, expression) pairs.
-        absent: expressions of what is missing.
-        said: how many true claims were made, by kind.
-        kept: how many of them single their object out.
-        objects: annotations that were to be described.
-        left_out: annotation id -> why no expression means it.
-        damaged: why the photo can't be used; empty if it can.
+        image_id: The photo.
+        sentences: Annotation id -> (kind, expression) pairs.
+        absent: Expressions of what is missing.
+        said: How many true claims were made, by kind.
+        kept: How many of them single their object out.
+        objects: Annotations that were to be described.
+        left_out: Annotation id -> why no expression means it.
+        damaged: Why the photo can't be used; empty if it can.
     """
 
     image_id: int
@@ -73,11 +73,11 @@ class Writer(Dataset):
     """Writes the expressions of photo after photo. Use with DataLoader(writer, batch_size=None) to use more processes.
 
     Args:
-        data: an opened data folder.
-        synonyms: category name -> other words for it.
-        verified: photo's id -> names that somebody made sure are missing; photos that are not here are taken to be
+        data: An opened data folder.
+        synonyms: Category name -> other words for it.
+        verified: Photo's id -> names that somebody made sure are missing; photos that are not here are taken to be
             annotated with all categories.
-        spec: how much to write.
+        spec: How much to write.
     """
 
     def __init__(

@@ -13,11 +13,11 @@ def build_encoder(name: str, dilated: bool = False) -> Encoder:
     """Builds an encoder with random weights.
 
     Args:
-        name: one of `ENCODER_NAMES`.
-        dilated: dilation 2 in stage 5, in place of the stride that it lost (not in the paper).
+        name: One of `ENCODER_NAMES`.
+        dilated: Dilation 2 in stage 5, in place of the stride that it lost (not in the paper).
 
     Raises:
-        ValueError: the name is unknown; the message lists those that exist.
+        ValueError: The name is unknown; the message lists those that exist.
     """
     if name in RESNET_SPECS:
         return ResNet(RESNET_SPECS[name], dilated)

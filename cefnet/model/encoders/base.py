@@ -11,11 +11,11 @@ class Encoder(nn.Module):
     before the next stage reads it. The last stage keeps its input's resolution (stride 1), as in the paper.
 
     Attributes:
-        dilated: stage 5 keeps the receptive field that it had with stride 2 (see `dilate`).
-        channels: channels of E_1..E_5.
-        strides: image pixels per pixel of E_1..E_5.
-        mean: what to subtract from an RGB image in 0..1, before `stage(1, ...)`.
-        std: what to divide it by afterwards.
+        dilated: Stage 5 keeps the receptive field that it had with stride 2 (see `dilate`).
+        channels: Channels of E_1..E_5.
+        strides: Image pixels per pixel of E_1..E_5.
+        mean: What to subtract from an RGB image in 0..1, before `stage(1, ...)`.
+        std: What to divide it by afterwards.
     """
 
     dilated: bool
@@ -28,8 +28,8 @@ class Encoder(nn.Module):
         """Computes E_i.
 
         Args:
-            i: stage, 1..5.
-            x: for stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, fused or not.
+            i: Stage, 1..5.
+            x: For stage 1 the standardised image, N x 3 x H x W; for the others E_{i-1}, fused or not.
 
         Returns:
             E_i, N x channels[i-1] x ceil(H / strides[i-1]) x ceil(W / strides[i-1]).
@@ -60,7 +60,7 @@ def dilate(stage: nn.Module, x: Tensor) -> Tensor:
     the blocks as four samples: nothing is slower than without dilation.
 
     Raises:
-        ValueError: the feature map has an odd height or width (photos must be multiples of 32 pixels).
+        ValueError: The feature map has an odd height or width (photos must be multiples of 32 pixels).
     """
     first, *blocks = stage.children()
     x = first(x)

@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
     """Trains, measures, compares; prints the tables and writes what was asked for.
 
     Raises:
-        ValueError: unknown row, no data, or a training that ended early: the same command goes on with it.
+        ValueError: Unknown row, no data, or a training that ended early: the same command goes on with it.
     """
     runs = all_runs(args.out, args.rows, args.seeds, args.again)
     if args.only_measured:

@@ -48,7 +48,7 @@ def all_runs(out: Path, rows: Sequence[str], seeds: int, again: Sequence[str]) -
     """The first seed of every row, then further ones: of the rows in `again`, and `seeds` of all.
 
     Raises:
-        ValueError: unknown row, or `seeds` is below 1.
+        ValueError: Unknown row, or `seeds` is below 1.
     """
     for row in (*rows, *again):
         if row not in ABLATION:
@@ -64,7 +64,7 @@ def train(run: Run, args: argparse.Namespace) -> None:
     """Trains a run in a process of its own, from its checkpoint if it has one, unless it is done already.
 
     Raises:
-        ValueError: the training ended with an error (which it has printed), or was ended.
+        ValueError: The training ended with an error (which it has printed), or was ended.
     """
     if (run.folder / RESULTS[""]).is_file():
         return

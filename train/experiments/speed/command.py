@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
     """Measures, prints the tables, writes what was asked for.
 
     Raises:
-        ValueError: impossible numbers, a part that needs --data without it.
+        ValueError: Impossible numbers, a part that needs --data without it.
     """
     if args.runs < 1 or min(args.threads) < 1:
         raise ValueError(f"--runs is {args.runs} and --threads {args.threads}; both start at 1")

@@ -79,7 +79,7 @@ def answer(model: CEFNet, pixels: np.ndarray, ids: Tensor, mask: Tensor, size: i
         pixels: H x W x 3 uint8 RGB.
         ids: 1 x T piece ids.
         mask: 1 x T, True at real pieces.
-        size: side in pixels of the square that the network sees; None: the config's.
+        size: Side in pixels of the square that the network sees; None: the config's.
 
     Returns:
         The mask, H x W bool.

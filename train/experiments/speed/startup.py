@@ -54,7 +54,7 @@ def started() -> Iterator[tuple[str, int]]:
         Its address and the number of its process.
 
     Raises:
-        ValueError: it ends, or doesn't answer within `LONGEST` seconds.
+        ValueError: It ends, or doesn't answer within `LONGEST` seconds.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
