@@ -1,26 +1,35 @@
-"""Asking: photo, expressions, and following what is being typed."""
+"""Asking: the photo, the words, and following what is being typed."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from app import strings
 from app.errors import plain
-from app.fetch import bounded
-from app.fields import unopened
-from app.picture import Picture, picture_from
+from app.fields import file_of
 from app.service import Answer, Service, Session
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
+KINDS = ["image", ".heic", ".heif", ".tif", ".tiff", ".avif"]  # files of photos; browsers don't call all of them images
 # Waits for a pause in the typing, then sends what the box holds by then; nothing where an example or an answer of the
 # history was clicked meanwhile. An event that waits its turn is replaced by the newest (trigger_mode="always_last").
-DEBOUNCE = """async (photo, text, ...rest) => {
+DEBOUNCE = """async (text, ...rest) => {
   await new Promise(done => setTimeout(done, 300));
-  if (document.activeElement?.closest("#examples, #history")) return [photo, "", ...rest];
-  return [photo, document.querySelector("#expression textarea, #expression input").value, ...rest];
+  const box = document.querySelector("#expression textarea, #expression input");
+  const gone = document.activeElement?.closest("#examples, #history, #asked");
+  return [gone ? null : box.value, ...rest];
+}"""
+# After an answer the words are selected, so that the next ones replace them; on a phone the keyboard goes and the
+# picture comes into sight.
+ANSWERED = """() => {
+  const box = document.querySelector("#expression textarea, #expression input");
+  if (!matchMedia("(pointer: coarse)").matches) return void (document.activeElement === box && box.select());
+  box.blur();
+  document.querySelector("#canvas")?.scrollIntoView({block: "start"});
 }"""
 
 
@@ -29,45 +38,37 @@ class Asking:
     """The parts of the page that ask.
 
     Attributes:
-        photo: A file as it was uploaded.
+        photo: Takes a file.
         expression: One expression a line, or with ; between them.
         button: Asks.
-        follow: Whether the masks follow the typing.
-        note: Why they no longer do.
-        more: Other expressions for an example photo.
+        note: Why the typing is no longer followed.
+        more: Expressions to try with this photo.
     """
 
-    photo: gr.Image
+    photo: gr.UploadButton
     expression: gr.Textbox
     button: gr.Button
-    follow: gr.Checkbox
     note: gr.HTML
     more: gr.Dataset
 
 
 def layout() -> Asking:
-    """Lays the parts out."""
-    photo = gr.Image(
-        label=strings.PHOTO,
-        type="filepath",
-        image_mode=None,  # the file as it is: `read_photo` knows more kinds and turns them upright
-        sources=["upload", "clipboard", "webcam"],
-        height=300,
-        buttons=["fullscreen"],
-        elem_id="photo",
-    )
-    bounded(unopened(photo))
+    """Lays the parts out, in one row."""
     with gr.Row(elem_id="ask"):
+        photo = gr.UploadButton(
+            strings.PHOTO_BUTTON, file_types=KINDS, scale=0, min_width=96, elem_id="photo", size="lg"
+        )
+        photo.preprocess = file_of  # type: ignore[method-assign, assignment]  # the file as it is
         expression = gr.Textbox(
-            label=strings.EXPRESSION, info=strings.EXPRESSION_INFO, placeholder=strings.EXPRESSION_EXAMPLE,
-            lines=1, max_lines=8, scale=4, min_width=180, elem_id="expression",
+            label=strings.EXPRESSION, show_label=False, placeholder=strings.EXPRESSION_EXAMPLE, container=False,
+            lines=1, max_lines=8, scale=4, min_width=160, elem_id="expression",
         )  # fmt: skip
-        button = gr.Button(strings.FIND, variant="primary", scale=1, min_width=96, elem_id="find")
-    follow = gr.Checkbox(True, label=strings.FOLLOW, container=False, elem_id="follow")
+        button = gr.Button(strings.FIND, variant="primary", scale=0, min_width=96, elem_id="find")
+    gr.HTML(strings.EXPRESSION_INFO, elem_classes="hint", elem_id="ask-hint")
     note = gr.HTML(visible=False, elem_id="follow-note")
     text = gr.Textbox(visible=False)
     more = gr.Dataset(components=[text], samples=[[""]], label=strings.MORE, visible=False, elem_id="more")
-    return Asking(photo, expression, button, follow, note, more)
+    return Asking(photo, expression, button, note, more)
 
 
 def expressions(text: str) -> list[str]:
@@ -82,37 +83,33 @@ def expressions(text: str) -> list[str]:
     return list(said)
 
 
-def picture(session: Session, path: str | None) -> Picture:
-    """The picture of an upload, read once a session.
+def listed(
+    service: Service, session: Session, answer: Answer | None, draft: int, texts: Sequence[str]
+) -> tuple[Answer, int, int]:
+    """Brings expressions onto the list.
+
+    Args:
+        service: Answers what is not on the list yet.
+        session: Whose features of the picture are used.
+        answer: The list, or None without a photo.
+        draft: How many items at its end were being typed; those that are not among `texts` go.
+        texts: As typed.
+
+    Returns:
+        The list, the number of the item for the last of `texts`, and how many items at its end are new.
 
     Raises:
-        gr.Error: There is none.
-        ValueError: It can't be read.
+        gr.Error: There is no photo.
+        ValueError: An expression can't be used, or the list is full.
     """
-    if path is None:
+    if answer is None:
         raise plain(strings.NO_PHOTO)
-    known = session.pictures.get(path)
-    if known is None:
-        known = picture_from(path)
-        session.pictures = {**dict(list(session.pictures.items())[-3:]), path: known}
-    return known
-
-
-def answer(service: Service, session: Session, now: Answer | None, path: str | None, text: str) -> Answer:
-    """The answer to what is asked; `now`, the one in sight, where it is that already (typing, then Enter).
-
-    Raises:
-        gr.Error: Photo or expression is missing.
-        ValueError: One of them can't be used.
-    """
-    found, texts = picture(session, path), expressions(text)
-    if now is not None and (now.picture.digest, now.expressions) == (found.digest, tuple(texts)):
-        return now
-    return service.ask(session, found, texts)
-
-
-def prepare(service: Service, session: Session, path: str) -> None:
-    """Encodes a new photo, so that the first answer comes sooner."""
-    found = picture(session, path)
-    for model in service.predictors:
-        service.encode(session, found, model)
+    kept = answer.items[: len(answer.items) - draft]
+    typed = {item.expression: item for item in answer.items[len(kept) :]}
+    fresh = [text for text in texts if text not in {item.expression for item in kept}]
+    unknown = [text for text in fresh if text not in typed]
+    if unknown:
+        Answer(answer.picture, kept).room(len(fresh))
+        typed |= {item.expression: item for item in service.ask(session, answer.picture, unknown)}
+    told = Answer(answer.picture, kept).with_items([typed[text] for text in fresh])
+    return told, told.expressions.index(texts[-1]), len(fresh)

@@ -1,4 +1,4 @@
-"""The tab "VCM against ACM": two models' answers over one photo, where they agree, and what each costs."""
+"""The tab "VCM against ACM": where two models' answers agree, and what each costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app import strings, views
 from app.errors import plainly
 from app.gpu import on_gpu
 from app.page import HIDDEN, MODELS, Shared, View, focus, picture_output
-from app.parts import following, hint, overlap, source
+from app.parts import following, hint, overlap
 from app.service import Focus, Service, Session
 from cefnet import render
 from cefnet.cost import MEGABYTE, attention_memory_of, work_of
@@ -26,9 +26,6 @@ from cefnet.result import Result
 SIZES = (256, 640)  # pixels: what the input size can be set to, from and to
 STEP = 64
 TYPICAL = 8  # word pieces of the expression whose arithmetic is counted
-# The range lies over the pictures: keys, clicks and drags all move where one ends and the other begins.
-SLIDE = """element.addEventListener("input", event =>
-  event.target.closest(".slide").style.setProperty("--at", event.target.value + "%"));"""
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,8 @@ def tab(service: Service, shared: Shared) -> View:
     hint(escape(strings.COMPARE_HINT.format(**titles)))
     ran = gr.State(None)
     head = gr.HTML(elem_id="compare-about")
-    with gr.Row():
-        with gr.Column(min_width=280):
-            slider = gr.HTML(elem_id="compare-slider", js_on_load=SLIDE)
-        with gr.Column(min_width=280):
-            agreed = picture_output("agreement", strings.AGREEMENT)
-            legend = gr.HTML(elem_id="agreement-legend")
+    agreed = picture_output("agreement", strings.AGREEMENT)
+    legend = gr.HTML(elem_id="agreement-legend")
     facts = gr.HTML(elem_id="compare-facts")
     size, priced, run = layout_sizes(service, names)
 
@@ -90,7 +83,6 @@ def tab(service: Service, shared: Shared) -> View:
         photo = now.answer.picture.pixels
         return {
             head: about_both(now, names, shown.size),
-            slider: slide(photo, found, names),
             agreed: gr.update(
                 value=render.agreement(photo, found[0], found[1]), alt_text=strings.AGREEMENT_ALT.format(**titles)
             ),
@@ -98,7 +90,7 @@ def tab(service: Service, shared: Shared) -> View:
             facts: table(strings.COMPARE_FACTS, [facts_of(shown, n, found[n], name) for n, name in enumerate(names)]),
         }
 
-    view = following(shared, [ran], [head, slider, agreed, legend, facts], show)
+    view = following(shared, [ran], [head, agreed, legend, facts], show)
     connect_sizes(service, shared, names, ran, size, run)
     connect_costs(service, names, view.outputs[0], size, priced)
     return view
@@ -106,8 +98,8 @@ def tab(service: Service, shared: Shared) -> View:
 
 def as_answered(now: Focus, names: Sequence[str]) -> Sized:
     """The kept answers, each at its model's own size."""
-    results = tuple(now.answer.results[name][now.index] for name in names)
-    return Sized(now.answer.picture.digest, results, tuple(now.answer.seconds[name] for name in names), 0)
+    results = tuple(now.of(name) for name in names)
+    return Sized(now.answer.picture.digest, results, tuple(now.item.seconds[name] for name in names), 0)
 
 
 # Input size and costs
@@ -200,21 +192,6 @@ def about_both(now: Focus, names: Sequence[str], size: int) -> str:
     said = strings.FOR.format(expression=now.result.expression, model=strings.AND.join(short_names(names)))
     at = strings.AT_SIZE.format(size=size) if size else strings.AT_OWN_SIZE
     return f'<p class="about" role="status">{escape(said)}, {escape(at)}</p>'
-
-
-def slide(photo: NDArray[np.uint8], found: Sequence[NDArray[np.bool_]], names: Sequence[str]) -> str:
-    """Both models' masks over one photo, and a range that moves the border between them."""
-    short = [escape(one) for one in short_names(names)]
-    first, second = (
-        f'<img src="{source(render.overlay(photo, mask, colour))}" alt="{strings.SLIDE_ALT.format(model=model)}">'
-        f'<span aria-hidden="true">{model}</span>'
-        for mask, colour, model in zip(found, (render.FIRST, render.SECOND), short, strict=True)
-    )
-    label = strings.SLIDE.format(first=short[0], second=short[1])
-    return (
-        f'<div class="slide"><div>{first}</div><div class="over">{second}</div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="{label}"></div>'
-    )
 
 
 def words_for(found: Sequence[NDArray[np.bool_]], names: Sequence[str]) -> str:

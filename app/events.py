@@ -2,218 +2,340 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from app import ask, gallery, spelling, strings, views
+from app import ask, canvas, gallery, spelling, strings
 from app.ask import Asking
-from app.errors import plainly
+from app.errors import plain, plainly
 from app.gallery import Answered
-from app.masks import Masks
 from app.page import HIDDEN, MODELS, Shared, View, focus
-from app.service import Answer, Service, Session
+from app.picture import picture_from
+from app.service import Answer, Item, Service, Session, next_best
+from cefnet.result import Click
 
 
 @dataclass(frozen=True)
 class Page:
     """The parts of the page that events read or write."""
 
+    canvas: gr.HTML
     asking: Asking
+    follow: gr.Checkbox  # whether the masks follow the typing
     help: spelling.Help
-    verdict: gr.HTML
-    results: gr.Column
-    masks: Masks
-    views: dict[str, View]  # tab -> what it shows; the tab "mask" is `masks`
-    tabs: dict[str, gr.Tab]
-    opened: gr.State  # which tab is
     shared: Shared
+    draft: gr.State  # how many items at the end of the list are still being typed
+    views: dict[str, View]  # tab of the drawer -> what it shows
+    take: View  # the files and the code to take away
+    tabs: dict[str, gr.Tab]
+    drawer: gr.Accordion
+    opened: gr.State  # (whether the drawer is open, which tab is)
     examples: gr.Gallery
     history: gr.Gallery
+
+    @property
+    def state(self) -> list[Any]:
+        """What `Now` is made of, in its order."""
+        shared = self.shared
+        return [shared.session, shared.answer, shared.index, self.draft, shared.threshold, shared.regions]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `shown` may set."""
+        shared = self.shared
+        return [shared.session, shared.answer, shared.index, self.draft, self.canvas, self.history, *self.help.outputs]
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a visitor has before them."""
+
+    session: Session
+    answer: Answer | None
+    index: int
+    draft: int
+    threshold: float
+    regions: str
+
+    @property
+    def decided(self) -> Answer | None:
+        return self.answer.decided(float(self.threshold), self.regions) if self.answer else None
+
+
+def now(session: Session | None, *rest: Any) -> Now:
+    """What `Page.state` says."""
+    return Now(session or Session(), *rest)
 
 
 def connect(page: Page, service: Service, blocks: gr.Blocks) -> None:
     """What happens when."""
     connect_asking(page, service)
+    connect_typing(page, service)
+    connect_photo(page, service)
+    connect_canvas(page, service)
     connect_examples(page, service, blocks)
-    connect_views(page)
+    connect_views(page, service)
 
 
-def answered(page: Page, service: Service, session: Session, answer: Answer, *shown: Any) -> dict:
-    """Everything that changes with an answer, but for the tabs other than "Mask"; `shown`: values of `masks.ways`."""
-    several = len(answer.expressions) > 1
-    texts = [(text, n) for n, text in enumerate(answer.expressions)]
-    inputs: list[Any] = [*shown, list(range(len(texts)))]
-    return {
-        page.shared.session: session,
-        page.shared.answer: answer,
-        page.shared.index: gr.update(choices=texts, value=0, visible=several),
-        page.verdict: views.verdict(answer),
-        page.results: gr.update(visible=True),
-        page.masks.legend: page.masks.choices(answer),
-        **spelling.show(page.help, service, answer),
-        **page.masks.draw(answer, *inputs),
+def shown(page: Page, service: Service, now: Now) -> dict[Any, Any]:
+    """Everything that follows from what a visitor has before them, but for the drawer."""
+    answer = now.decided
+    item = answer.items[now.index] if answer and answer.items else None
+    about = spelling.show(page.help, service, item) if item else spelling.hide(page.help)
+    told = {
+        page.shared.session: now.session,
+        page.shared.answer: now.answer,
+        page.shared.index: now.index,
+        page.draft: now.draft,
+        page.canvas: gr.update(value=canvas.scene(service, answer, now.index, bool(now.draft))),
+        **about,
     }
+    if now.answer and not now.draft:
+        now.session.add(now.answer)
+        told[page.history] = gallery.history(now.session, now.regions)
+    return told
 
 
-def answer_outputs(page: Page) -> list[Any]:
-    """What `answered` may set."""
-    shared = [page.shared.session, page.shared.answer, page.shared.index]
-    rest = [page.verdict, page.results, page.masks.legend, page.history, *page.help.outputs]
-    return [*shared, *rest, *page.masks.outputs]
+def asked(service: Service, now: Now, text: str) -> Now:
+    """The words on the list, and in focus.
+
+    Raises:
+        gr.Error: Photo or words are missing.
+        ValueError: One of them can't be used.
+    """
+    answer, index, _ = ask.listed(service, now.session, now.answer, now.draft, ask.expressions(text))
+    return replace(now, answer=answer, index=index, draft=0)
 
 
 def connect_asking(page: Page, service: Service) -> None:
-    """Asking, a new photo, following the typing."""
+    """The button, Enter, and words that are suggested."""
     asking = page.asking
 
-    def question(
-        session: Session | None, now: Answer | None, path: str | None, text: str, regions: str, *shown: Any
-    ) -> dict:
-        session = session or Session()
-        answer = ask.answer(service, session, now, path, text)
-        session.add(answer)
-        told = answered(page, service, session, answer, regions, *shown)
-        return told | {page.history: gallery.history(session, regions)}
+    def question(text: str, *state: Any) -> dict:
+        return shown(page, service, asked(service, now(*state), text))
 
-    event = {
-        "fn": plainly(question),
-        "inputs": [page.shared.session, page.shared.answer, asking.photo, asking.expression, *page.masks.ways],
-        "outputs": answer_outputs(page),
-        "show_progress": "minimal",
-        "show_progress_on": [page.verdict, *page.masks.images.values()],
-        "scroll_to_output": True,
-        **MODELS,
-    }
-    redraw(page, gr.on([asking.button.click, asking.expression.submit], **event))
+    event: dict[str, Any] = {
+        "fn": plainly(question), "inputs": [asking.expression, *page.state], "outputs": page.outputs,
+        "show_progress": "minimal", "show_progress_on": [asking.button], **MODELS,
+    }  # fmt: skip
+    asks = gr.on([asking.button.click, asking.expression.submit], **event)
+    redraw(page, asks)
+    asks.success(None, js=ask.ANSWERED, **HIDDEN)
     picked = asking.more.click(lambda row: row[0], asking.more, asking.expression, **HIDDEN)
     redraw(page, picked.success(**event))
     mended = page.help.choices.click(spelling.mend, [asking.expression, page.help.choices], asking.expression, **HIDDEN)
     redraw(page, mended.success(**event))
-    connect_photo(page, service)
-    connect_typing(page, service)
-
-
-def connect_photo(page: Page, service: Service) -> None:
-    """A new photo: the old answer is not its own; its features are made while the visitor types."""
-    asking = page.asking
-
-    def forget() -> dict:
-        hide = gr.update(visible=False)
-        nothing = {page.shared.answer: None, page.verdict: strings.ASK_NOW, page.results: hide, asking.more: hide}
-        return {**nothing, **spelling.hide(page.help)}
-
-    def prepare(session: Session | None, path: str | None) -> Session:
-        session = session or Session()
-        if path is not None:
-            ask.prepare(service, session, path)
-        return session
-
-    outputs = [page.shared.answer, page.verdict, page.results, asking.more, *page.help.outputs]
-    changed = asking.photo.input(forget, None, outputs, **HIDDEN)
-    hidden = {"show_progress": "hidden", **MODELS}
-    changed.then(plainly(prepare), [page.shared.session, asking.photo], page.shared.session, **hidden)
 
 
 def connect_typing(page: Page, service: Service) -> None:
     """The masks follow the typing, as long as the machine is quick enough."""
     asking = page.asking
 
-    def typed(path: str | None, text: str, on: bool, session: Session | None, now: Answer | None, *shown: Any) -> Any:
-        session = session or Session()
-        if not on or path is None or not text.strip():
+    def typed(text: str | None, on: bool, *state: Any) -> Any:
+        before = now(*state)
+        if not on or text is None or before.answer is None or (not text.strip() and not before.draft):
             return gr.skip()
         try:
-            answer = ask.answer(service, session, now, path, text)
+            after = follow(service, before, text)
         except (ValueError, gr.Error):
             return gr.skip()  # half a word may be unreadable; whoever presses Enter is told
-        if answer is now:
-            return gr.skip()
-        told = answered(page, service, session, answer, *shown)
-        seconds = sum(results[0].timings["segment"] for results in answer.results.values())
+        told = shown(page, service, after)
+        seconds = max((one.timings["segment"] for one in _last(after)), default=0.0)
         if seconds > ask.SLOW:
             note = strings.TOO_SLOW.format(seconds=seconds)
-            told |= {asking.follow: False, asking.note: gr.update(value=note, visible=True)}
+            told |= {page.follow: False, asking.note: gr.update(value=note, visible=True)}
         return told
 
-    inputs = [asking.photo, asking.expression, asking.follow, page.shared.session, page.shared.answer, *page.masks.ways]
-    outputs = [*answer_outputs(page), asking.follow, asking.note]
     event = asking.expression.input(
-        plainly(typed), inputs, outputs, js=ask.DEBOUNCE, trigger_mode="always_last", show_progress="hidden", **MODELS
-    )
+        plainly(typed), [asking.expression, page.follow, *page.state], [*page.outputs, page.follow, asking.note],
+        js=ask.DEBOUNCE, trigger_mode="always_last", show_progress="hidden", **MODELS,
+    )  # fmt: skip
     redraw(page, event)
+
+
+def follow(service: Service, before: Now, text: str) -> Now:
+    """What is being typed as the list's last items; without words they go again."""
+    assert before.answer is not None
+    if not text.strip():
+        kept = before.answer.items[: len(before.answer.items) - before.draft]
+        return replace(before, answer=replace(before.answer, items=kept), index=max(len(kept) - 1, 0), draft=0)
+    answer, index, new = ask.listed(service, before.session, before.answer, before.draft, ask.expressions(text))
+    return replace(before, answer=answer, index=index, draft=new)
+
+
+def _last(now: Now) -> list[Any]:
+    return [one for item in (now.answer.items[-1:] if now.answer else ()) for one in item.results.values()]
+
+
+def connect_photo(page: Page, service: Service) -> None:
+    """A new photo starts a new list; its features are made while the visitor types."""
+    asking = page.asking
+
+    def opened(path: str | None, *state: Any) -> dict:
+        if path is None:
+            raise plain(strings.NO_PHOTO)
+        answer = Answer(picture_from(path))
+        told = shown(page, service, replace(now(*state), answer=answer, index=0, draft=0))
+        photo = gr.update(value=told[page.canvas]["value"], photo=canvas.photo(answer.picture))
+        return told | {page.canvas: photo, asking.expression: "", asking.more: gr.update(visible=False)}
+
+    def prepare(session: Session, answer: Answer | None) -> Session:
+        if answer is not None:
+            for model in service.predictors:
+                service.encode(session, answer.picture, model)
+        return session
+
+    outputs = [*page.outputs, asking.expression, asking.more]
+    upload = asking.photo.upload(
+        plainly(opened), [asking.photo, *page.state], outputs, show_progress="minimal",
+        show_progress_on=[page.canvas], api_visibility="private", trigger_mode="always_last",
+    )  # fmt: skip
+    hidden = {"show_progress": "hidden", **MODELS}
+    shared = page.shared
+    upload.success(plainly(prepare), [shared.session, shared.answer], shared.session, **hidden)
+
+
+def connect_canvas(page: Page, service: Service) -> None:
+    """What somebody points at, corrects, removes, looks at."""
+
+    def act(event: gr.EventData, *state: Any) -> dict:
+        before = now(*state)
+        if before.answer is None:
+            raise plain(strings.NO_PHOTO)
+        return shown(page, service, changed(service, before, event._data or {}))
+
+    def look(event: gr.EventData, model: str, *state: Any) -> dict:
+        before, seen = now(*state), event._data or {}
+        if seen.get("model") in service.predictors:
+            model = seen["model"]
+        if before.answer is not None and "key" in seen:
+            before = replace(before, index=before.answer.number(int(seen["key"])))
+        return shown(page, service, before) | {page.shared.model: model}
+
+    acted = page.canvas.act(
+        plainly(act), page.state, page.outputs, show_progress="minimal", show_progress_on=[page.canvas], **MODELS
+    )
+    redraw(page, acted)
+    looks = {"trigger_mode": "multiple", **HIDDEN}
+    looked = page.canvas.look(
+        plainly(look), [page.shared.model, *page.state], [*page.outputs, page.shared.model], **looks
+    )
+    redraw(page, looked)
+
+
+def changed(service: Service, before: Now, wish: dict[str, Any]) -> Now:
+    """What somebody did on the canvas or the list: `do` names it, `key` the item.
+
+    Raises:
+        gr.Error: It is nothing that can be done here.
+        ValueError: The item is gone, or a click can't be used.
+    """
+    answer = before.decided
+    assert answer is not None
+    what, key = wish.get("do"), wish.get("key")
+    if what == "use":
+        return asked(service, before, str(wish.get("text", "")))
+    if what == "point" and not answer.items:
+        if not service.clickable():
+            raise plain(strings.ASK_FIRST)
+        answer, key = answer.with_items([service.blank()]), None
+    number = answer.number(int(key)) if key is not None else len(answer.items) - 1
+    item = answer.items[number]
+    nothing_left = not item.expression and (what == "reset" or (what == "undo" and len(item.clicks) < 2))
+    if what == "drop" or nothing_left:
+        left = answer.without(item.key)
+        return replace(before, answer=left, index=max(min(before.index, len(left.items) - 1), 0), draft=0)
+    mended = mend(service, before.session, answer, item, wish)
+    return replace(before, answer=answer.with_item(mended), index=number, draft=0)
+
+
+def mend(service: Service, session: Session, answer: Answer, item: Item, wish: dict[str, Any]) -> Item:
+    """The item as somebody corrected it: `point` with y, x (shares of the sides) and here; `undo`, `reset`, `next`.
+
+    Raises:
+        gr.Error: It is none of these.
+        ValueError: The click can't be used.
+    """
+    what, (height, width) = wish.get("do"), answer.picture.pixels.shape[:2]
+    if what == "next":
+        return next_best(item)
+    if what == "point":
+        click = Click(float(wish["y"]) * height, float(wish["x"]) * width, bool(wish.get("here", True)))
+        return service.point(session, answer.picture, item, [*item.clicks, click])
+    if what in ("undo", "reset"):
+        return service.point(session, answer.picture, item, item.clicks[:-1] if what == "undo" else [])
+    raise plain(strings.UNKNOWN_ACTION)
 
 
 def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     """The examples, the first of which is answered when the page opens, and the history."""
     answers, asking = Answered(service), page.asking
-    inputs = [page.shared.session, *page.masks.ways]
 
-    def example(index: int, session: Session | None, regions: str, *shown: Any) -> dict:
-        session, answer = session or Session(), answers.answer(index)
-        others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
-        session.add(answer)
-        told = answered(page, service, session, answer, regions, *shown)
+    def open_(before: Now, answer: Answer, others: Any) -> dict:
+        told = shown(page, service, replace(before, answer=answer, index=len(answer.items) - 1, draft=0))
         return told | {
-            page.history: gallery.history(session, regions),
-            asking.photo: answers.file(index),
-            asking.expression: answer.expressions[0],
+            page.canvas: gr.update(value=told[page.canvas]["value"], photo=canvas.photo(answer.picture)),
+            asking.expression: answer.items[-1].expression,
             asking.more: others,
         }
 
-    def chosen(event: gr.SelectData, *now: Any) -> dict:
-        return example(event.index, *now)
+    def example(index: int, *state: Any) -> dict:
+        before, answer = now(*state), answers.answer(index)
+        known = [one for one in before.session.answers if one.picture.digest == answer.picture.digest]
+        others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
+        return open_(before, (known or [answer])[-1], others)
 
-    def first(*now: Any) -> dict:
-        return example(0, *now)
+    def chosen(event: gr.SelectData, *state: Any) -> dict:
+        return example(event.index, *state)
 
-    def again(event: gr.SelectData, session: Session | None, *shown: Any) -> dict:
-        session = session or Session()
-        answer = session.answers[-1 - event.index]
-        told = answered(page, service, session, answer, *shown)
-        return told | {
-            asking.photo: answer.picture.path,
-            asking.expression: "\n".join(answer.expressions),
-            asking.more: gr.update(visible=False),
-        }
+    def first(*state: Any) -> dict:
+        return example(0, *state)
 
-    outputs = [*answer_outputs(page), asking.photo, asking.expression, asking.more]
-    quiet = {"show_progress": "hidden", **MODELS}
-    redraw(page, page.examples.select(plainly(chosen), inputs, outputs, **quiet))
-    redraw(page, page.history.select(plainly(again), inputs, outputs, **quiet))
-    blocks.load(plainly(first), inputs, outputs, **quiet)
+    def again(event: gr.SelectData, *state: Any) -> dict:
+        before = now(*state)
+        return open_(before, before.session.answers[-1 - event.index], gr.update(visible=False))
+
+    outputs = [*page.outputs, asking.expression, asking.more]
+    quiet = {"show_progress": "hidden", "trigger_mode": "always_last", **MODELS}
+    redraw(page, page.examples.select(plainly(chosen), page.state, outputs, **quiet))
+    redraw(page, page.history.select(plainly(again), page.state, outputs, **quiet))
+    blocks.load(plainly(first), page.state, outputs, **quiet)
 
 
-def connect_views(page: Page) -> None:
-    """Redrawing: the masks, the history, and whichever tab is open."""
-    shown = page.masks
+def connect_views(page: Page, service: Service) -> None:
+    """Redrawing: the canvas, and whichever tab of the drawer is open."""
+    shared = page.shared
 
-    def masks_again(answer: Answer | None, *chosen: Any) -> Any:
-        return gr.skip() if answer is None else shown.draw(answer, *chosen)
-
-    def history_again(session: Session | None, regions: str) -> Any:
-        return gr.skip() if session is None else gallery.history(session, regions)
+    def again(*state: Any) -> Any:
+        before = now(*state)
+        return gr.skip() if before.answer is None else shown(page, service, before)
 
     options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 4, **HIDDEN}
-    changes = [shown.regions.input, shown.threshold.change, shown.style.change, shown.legend.input]
-    gr.on(changes, plainly(masks_again), [page.shared.answer, *shown.inputs], shown.outputs, **options)
-    shown.regions.input(plainly(history_again), [page.shared.session, shown.regions], page.history, **options)
-    focused = [page.shared.model.change, page.shared.index.input]
-    gr.on([*focused, shown.regions.input, shown.threshold.change], **drawing(page))
+    changes = [shared.regions.input, shared.threshold.change]
+    redraw(page, gr.on(changes, plainly(again), page.state, page.outputs, **options))
     for name, tab in page.tabs.items():
-        tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
+        tab.select(_opens(name), page.opened, page.opened, **HIDDEN).then(**drawing(page))
+    page.drawer.expand(lambda opened: (True, opened[1]), page.opened, page.opened, **HIDDEN).then(**drawing(page))
+    page.drawer.collapse(lambda opened: (False, opened[1]), page.opened, page.opened, **HIDDEN)
+
+
+def _opens(name: str) -> Callable[[tuple[bool, str]], tuple[bool, str]]:
+    return lambda opened: (opened[0], name)
 
 
 def drawing(page: Page) -> dict[str, Any]:
-    """The event that draws the open tab."""
+    """The event that draws the files to take away and the open tab."""
 
-    def draw(opened: str, *inputs: Any) -> Any:
-        if opened not in page.views or inputs[0] is None:
+    def draw(opened: tuple[bool, str], *inputs: Any) -> Any:
+        if inputs[0] is None or not inputs[0].items:
             return gr.skip()
-        return page.views[opened].draw(focus(*inputs)) or gr.skip()
+        seen = focus(*inputs)
+        return page.take.draw(seen) | (page.views[opened[1]].draw(seen) if opened[0] else {})
 
-    outputs = [part for view in page.views.values() for part in view.outputs]
+    outputs = [part for view in (page.take, *page.views.values()) for part in view.outputs]
     fn, inputs = plainly(draw), [page.opened, *page.shared.inputs]
     return {"fn": fn, "inputs": inputs, "outputs": outputs, "concurrency_limit": 4, **HIDDEN}
 

@@ -10,10 +10,9 @@ from typing import Any
 import gradio as gr
 
 from app import strings, views
-from app.masks import picture
 from app.picture import fit, picture_from
 from app.service import Answer, Service, Session
-from cefnet.render import PALETTE
+from cefnet.render import overlays
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 240  # pixels
@@ -38,7 +37,8 @@ class Answered:
         """Every model's answer to example `index`'s first expression."""
         if index not in self._answers:
             found = picture_from(self.file(index))
-            self._answers[index] = self.service.ask(Session(), found, self.shown[index]["expressions"][:1])
+            items = self.service.ask(Session(), found, self.shown[index]["expressions"][:1])
+            self._answers[index] = Answer(found).with_items(items)
         return self._answers[index]
 
 
@@ -46,13 +46,13 @@ def layout_examples() -> gr.Gallery:
     """The example photos, each with its first expression, and their licences."""
     shown = examples()
     captioned = [(EXAMPLES / one["file"], one["expressions"][0]) for one in shown]
-    gallery = _gallery("examples", strings.EXAMPLES, 3, value=captioned)
+    gallery = _gallery("examples", strings.EXAMPLES, 6, value=captioned)
     gr.HTML(views.credits(shown), elem_id="credits")
     return gallery
 
 
 def layout_history() -> gr.Gallery:
-    """The visitor's own answers, newest first; out of sight while there are fewer than two."""
+    """The photos that the visitor asked about, newest first; out of sight while there are fewer than two."""
     return _gallery("history", strings.HISTORY, 3, visible=False)
 
 
@@ -76,7 +76,7 @@ def history(session: Session, regions: str) -> Any:
 def thumbnail(answer: Answer) -> Any:
     """A small picture of an answer."""
     small = fit(answer.picture.pixels, THUMBNAIL)
-    last = list(answer.results.values())[-1]
     height, width = small.shape[:2]
-    masks = [replace(result, height=height, width=width).found for result in last]
-    return picture(small, masks, list(PALETTE), "fill")
+    results = list(answer.results.values())[-1]
+    masks = [replace(result, height=height, width=width).found for result in results]
+    return overlays(small, masks, answer.colours)

@@ -1,4 +1,4 @@
-"""What the tabs share: the question in focus, and how a tab says what it shows."""
+"""What the page shares: the question in focus, and how a tab of the drawer says what it shows."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Shared:
     Attributes:
         session: Holds the browser tab's `Session`, or None.
         answer: Holds the `Answer` in sight, or None.
-        index: Which expression of it is explained.
-        model: Which model is.
+        index: Holds the number of the item that is explained.
+        model: Holds the name of the model that is.
         threshold: Of the mask, 0..1.
         regions: Which of several separate regions are the mask, a value of `Decision.regions`.
     """
 
     session: gr.State
     answer: gr.State
-    index: gr.Radio
-    model: gr.Radio
+    index: gr.State
+    model: gr.State
     threshold: gr.Slider
     regions: gr.Radio
 
@@ -65,11 +65,11 @@ def focus(answer: Answer | None, model: str, index: int | None, threshold: float
         gr.Error: Nothing has been asked yet, or it is too long ago.
         ValueError: A threshold or regions that cannot be.
     """
-    if answer is None:
+    if answer is None or not answer.items:
         raise plain(strings.FORGOTTEN)
-    last = len(answer.expressions) - 1
-    model = model if model in answer.results else next(iter(answer.results))
-    return Focus(answer.decided(float(threshold), regions), model, min(int(index or 0), last))
+    results = answer.results
+    model = model if model in results else next(reversed(results))
+    return Focus(answer.decided(float(threshold), regions), model, min(int(index or 0), len(answer.items) - 1))
 
 
 def picture_output(elem_id: str, label: str) -> gr.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -14,31 +15,129 @@ from numpy.typing import NDArray
 
 from app.gpu import moved, on_gpu, parked
 from app.picture import Picture
+from cefnet import render
+from cefnet.alternatives import alternatives, region_at, region_beside
 from cefnet.predictor import Photo, Predictor
-from cefnet.result import Result
+from cefnet.result import Click, Result
 
 log = logging.getLogger(__name__)
 
-MOST_EXPRESSIONS = 8  # in one question: as many as there are colours that can be told apart
+MOST_EXPRESSIONS = 8  # on the list: as many as there are colours that can be told apart
 REMEMBERED_BYTES = 64 * 2**20  # of photo features, a browser tab
 REMEMBERED_ANSWERS = 12  # a browser tab
 
 
 @dataclass(frozen=True)
+class Item:
+    """One thing that was asked about a picture.
+
+    Attributes:
+        key: Tells it from all others of this server.
+        expression: As typed; empty where clicks alone say what is meant.
+        results: Model name -> what is shown, its maps as large as `picture.pixels`.
+        seconds: Model name -> what it took, the photo's encoding included where it was new.
+        colour: Its number in `cefnet.render.PALETTE`.
+        clicks: What was pointed at, in pixels of `picture.pixels`.
+        asked: Model name -> the model's own answer, where `results` are corrected ones; else empty.
+        choice: How many regions were turned down (`cefnet.alternatives`).
+    """
+
+    key: int
+    expression: str
+    results: Mapping[str, Result]
+    seconds: Mapping[str, float]
+    colour: int = 0
+    clicks: tuple[Click, ...] = ()
+    asked: Mapping[str, Result] = field(default_factory=dict)
+    choice: int = 0
+
+    @property
+    def own(self) -> Mapping[str, Result]:
+        """The models' own answers."""
+        return self.asked or self.results
+
+    @property
+    def mended(self) -> bool:
+        """Whether somebody corrected it."""
+        return bool(self.clicks or self.choice)
+
+    @property
+    def found(self) -> bool:
+        """Whether any model finds it."""
+        return any(result.present for result in self.results.values())
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One question about one picture, answered by every model.
+    """What was asked about one picture, answered by every model.
 
     Attributes:
         picture: What was asked about.
-        expressions: As typed, 1 to `MOST_EXPRESSIONS`.
-        results: Model name -> one result an expression, its maps as large as `picture.pixels`.
-        seconds: Model name -> what the question took, the photo's encoding included where it was new.
+        items: In the order of asking, at most `MOST_EXPRESSIONS`.
     """
 
     picture: Picture
-    expressions: tuple[str, ...]
-    results: Mapping[str, tuple[Result, ...]]
-    seconds: Mapping[str, float]
+    items: tuple[Item, ...] = ()
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """As typed."""
+        return tuple(item.expression for item in self.items)
+
+    @property
+    def results(self) -> dict[str, tuple[Result, ...]]:
+        """Model name -> one result an item."""
+        models = self.items[0].results if self.items else {}
+        return {model: tuple(item.results[model] for item in self.items) for model in models}
+
+    @property
+    def colours(self) -> list[render.Colour]:
+        """One an item."""
+        return [render.PALETTE[item.colour] for item in self.items]
+
+    def number(self, key: int) -> int:
+        """Where the item of this key is, counted from 0.
+
+        Raises:
+            ValueError: It is not there any more.
+        """
+        numbers = [n for n, item in enumerate(self.items) if item.key == key]
+        if not numbers:
+            raise ValueError("This is no longer on the list.")
+        return numbers[0]
+
+    def with_items(self, items: Sequence[Item]) -> Answer:
+        """A copy with more items at its end, each in a colour of its own.
+
+        Raises:
+            ValueError: There are more than colours that can be told apart.
+        """
+        self.room(len(items))
+        known = list(self.items)
+        for item in items:
+            used = {one.colour for one in known}
+            known.append(replace(item, colour=min(set(range(MOST_EXPRESSIONS)) - used)))
+        return replace(self, items=tuple(known))
+
+    def room(self, more: int) -> None:
+        """Refuses more items than there are colours that can be told apart.
+
+        Raises:
+            ValueError: As said.
+        """
+        if len(self.items) + more > MOST_EXPRESSIONS:
+            raise ValueError(
+                f"The list holds {MOST_EXPRESSIONS} things, as many as there are colours that can be told apart. "
+                "Remove some of them first."
+            )
+
+    def with_item(self, item: Item) -> Answer:
+        """A copy in which an item takes the place of that of the same key."""
+        return replace(self, items=tuple(item if one.key == item.key else one for one in self.items))
+
+    def without(self, key: int) -> Answer:
+        """A copy that lacks one item."""
+        return replace(self, items=tuple(one for one in self.items if one.key != key))
 
     def decided(self, mask_threshold: float | None = None, regions: str | None = None) -> Answer:
         """The same answer, its masks decided otherwise; what is None stays each model's own.
@@ -46,11 +145,14 @@ class Answer:
         Raises:
             ValueError: A value that cannot be.
         """
-        told = {
-            model: tuple(one.decided(mask_threshold=mask_threshold, regions=regions) for one in results)
-            for model, results in self.results.items()
-        }
-        return replace(self, results=told)
+
+        def otherwise(results: Mapping[str, Result]) -> dict[str, Result]:
+            return {
+                model: one.decided(mask_threshold=mask_threshold, regions=regions) for model, one in results.items()
+            }
+
+        items = (replace(one, results=otherwise(one.results), asked=otherwise(one.asked)) for one in self.items)
+        return replace(self, items=tuple(items))
 
 
 @dataclass(frozen=True)
@@ -67,7 +169,11 @@ class Focus:
 
     def of(self, model: str) -> Result:
         """The result of another model."""
-        return self.answer.results[model][self.index]
+        return self.item.results[model]
+
+    @property
+    def item(self) -> Item:
+        return self.answer.items[self.index]
 
     def alike(self, result: Result) -> Result:
         """The result of another run, its mask decided as that of `self.result`."""
@@ -81,12 +187,10 @@ class Session:
 
     Attributes:
         photos: Features of the photos it asked about, within `REMEMBERED_BYTES`.
-        pictures: The last few uploads, by their files.
-        answers: The last ones, newest last.
+        answers: The last ones, one a picture, newest last.
     """
 
     photos: OrderedDict[tuple[str, str, int], Photo] = field(default_factory=OrderedDict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,10 +209,10 @@ class Session:
                 self.photos.popitem(last=False)
 
     def add(self, answer: Answer) -> None:
-        """Keeps an answer as the newest, unless it is that already."""
+        """Keeps an answer as the newest, in place of that about the same picture."""
         with self.lock:
-            if not self.answers or self.answers[-1] is not answer:
-                self.answers = [*self.answers, answer][-REMEMBERED_ANSWERS:]
+            others = [one for one in self.answers if one.picture.digest != answer.picture.digest]
+            self.answers = [*others, answer][-REMEMBERED_ANSWERS:] if answer.items else others
 
 
 class Service:
@@ -122,6 +226,7 @@ class Service:
     def __init__(self, predictors: Mapping[str, Predictor], missing: tuple[str, ...] = ()) -> None:
         self.predictors = dict(predictors)
         self.missing = missing
+        self._keys = itertools.count(1)  # of items
         self._run = on_gpu(self._on_device)
 
     @classmethod
@@ -150,6 +255,7 @@ class Service:
         expressions: Sequence[str],
         size: int | None = None,
         explain: bool = True,
+        clicks: Sequence[Sequence[Click]] | None = None,
     ) -> tuple[list[Result], float]:
         """Asks one model for several expressions, in one batch.
 
@@ -160,6 +266,7 @@ class Service:
             expressions: At least one.
             size: Side in pixels of the square that the network sees; None: the model's own.
             explain: Keep what word attention and co-attention need.
+            clicks: For each expression where somebody pointed, in pixels of `picture.pixels`; None: nowhere.
 
         Returns:
             The results, with maps as large as `picture.pixels`, and the seconds it took.
@@ -168,7 +275,8 @@ class Service:
             ValueError: If an expression cannot be used; the text is meant for the person.
         """
         start = time.perf_counter()
-        return self._answer(session, picture, model, expressions, size, explain), time.perf_counter() - start
+        found = self._answer(session, picture, model, expressions, size, explain, clicks)
+        return found, time.perf_counter() - start
 
     def encode(self, session: Session, picture: Picture, model: str, size: int | None = None) -> None:
         """Makes the features of a picture, if the session has not got them; arguments as `segment`."""
@@ -182,13 +290,14 @@ class Service:
         expressions: Sequence[str],
         size: int | None,
         explain: bool,
+        clicks: Sequence[Sequence[Click]] | None = None,
     ) -> list[Result]:
         key = picture.digest, model, size or self.predictors[model].config.image_size
         known = session.photo(key)
         if known is not None and not expressions:
             return []
         shown = picture.pixels.shape[:2]
-        photo, results = self._run(model, known or picture.full(), shown, size, list(expressions), explain)
+        photo, results = self._run(model, known or picture.full(), shown, size, list(expressions), explain, clicks)
         session.remember(key, photo)
         return results
 
@@ -200,14 +309,15 @@ class Service:
         size: int | None,
         expressions: list[str],
         explain: bool,
+        clicks: Sequence[Sequence[Click]] | None,
     ) -> tuple[Photo, list[Result]]:
         """What needs the network: features, where `source` has none yet, and answers, with maps as large as `shown`."""
         predictor = self.predictors[model]
         photo = predictor.encode(source, size) if isinstance(source, np.ndarray) else moved(source, predictor.device)
         photo = replace(photo, height=shown[0], width=shown[1])
-        return parked(photo), predictor.segment_many(photo, expressions, explain) if expressions else []
+        return parked(photo), predictor.segment_many(photo, expressions, explain, clicks) if expressions else []
 
-    def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> Answer:
+    def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> list[Item]:
         """Asks every model for up to `MOST_EXPRESSIONS` expressions.
 
         Raises:
@@ -216,5 +326,54 @@ class Service:
         if len(expressions) > MOST_EXPRESSIONS:
             raise ValueError(f"{len(expressions)} expressions at once; ask for at most {MOST_EXPRESSIONS}.")
         told = {name: self.segment(session, picture, name, expressions) for name in self.predictors}
-        results = {name: tuple(found) for name, (found, _) in told.items()}
-        return Answer(picture, tuple(expressions), results, {name: seconds for name, (_, seconds) in told.items()})
+        seconds = {name: took for name, (_, took) in told.items()}
+        return [
+            Item(next(self._keys), text, {name: found[n] for name, (found, _) in told.items()}, seconds)
+            for n, text in enumerate(expressions)
+        ]
+
+    def blank(self) -> Item:
+        """An item about which nothing was said yet, for a click to say it."""
+        return Item(next(self._keys), "", {}, {})
+
+    def clickable(self) -> bool:
+        """Whether every model reads clicks."""
+        return all(predictor.config.clicks for predictor in self.predictors.values())
+
+    def point(self, session: Session, picture: Picture, item: Item, clicks: Sequence[Click]) -> Item:
+        """The item with other clicks: those who read clicks are asked again, of others another region is taken.
+
+        Raises:
+            ValueError: A click is outside the photo, or nothing says what is meant.
+        """
+        if not clicks:
+            return replace(item, results=item.own, asked={}, clicks=(), choice=0)
+        results, seconds = {}, {}
+        for name, predictor in self.predictors.items():
+            if predictor.config.clicks:
+                (found,), took = self.segment(session, picture, name, [item.expression], clicks=[clicks])
+                results[name], seconds[name] = found, took
+            else:
+                results[name], seconds[name] = corrected(item.own[name], clicks), 0.0
+        return replace(item, results=results, seconds=seconds, clicks=tuple(clicks), asked=item.own, choice=0)
+
+
+def corrected(result: Result, clicks: Sequence[Click]) -> Result:
+    """The region that clicks leave of an answer, for a model that reads none: each click corrects the one before."""
+    for click in clicks:
+        if click.here:
+            result = region_at(result, click.y, click.x)
+        elif result.mask[int(click.y), int(click.x)]:
+            result = region_beside(result, click.y, click.x)
+    return result
+
+
+def next_best(item: Item) -> Item:
+    """The item with the next region of every model's own answer; after the last one, its own answer again."""
+    others = {model: alternatives(result) for model, result in item.own.items()}
+    most = max(len(found) for found in others.values())
+    choice = (item.choice + 1) % most
+    if choice == 0:
+        return replace(item, results=item.own, asked={}, choice=0, clicks=())
+    results = {model: found[min(choice, len(found) - 1)] for model, found in others.items()}
+    return replace(item, results=results, asked=item.own, choice=choice, clicks=())

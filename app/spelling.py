@@ -13,7 +13,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from app import strings, views
-from app.service import Answer, Service
+from app.service import Item, Service
 from cefnet.result import rivals
 from cefnet.words import kept
 
@@ -151,10 +151,10 @@ def layout() -> Help:
     return Help(note, choices)
 
 
-def show(part: Help, service: Service, answer: Answer) -> dict[Any, Any]:
-    """Updates of `part.outputs` for an answer: words in doubt, and expressions that several places fit."""
-    told = help_for(part, answer.expressions, vocabulary(service))
-    if places := several(answer):
+def show(part: Help, service: Service, item: Item) -> dict[Any, Any]:
+    """Updates of `part.outputs` for an item: words in doubt, and whether several places fit its words."""
+    told = help_for(part, [item.expression], vocabulary(service))
+    if not item.mended and (places := several(item)):
         told[part.note] = gr.update(value=told[part.note].get("value", "") + places, visible=True)
     return told
 
@@ -178,18 +178,17 @@ def said(doubts: Iterable[Doubt]) -> str:
     return f'<p class="doubt" role="status">{strings.HARDLY_KNOWN.format(words=quoted)}</p>'
 
 
-def several(answer: Answer) -> str:
-    """A sentence, as HTML, for each expression that several places fit about equally well by some model."""
-    lines = []
-    for n, expression in enumerate(answer.expressions):
-        counts = {model: len(rivals(results[n])) for model, results in answer.results.items()}
-        unclear = {model: count for model, count in counts.items() if count > 1}
-        if unclear:
-            count = max(unclear.values())
-            by = "" if len(unclear) == len(counts) else strings.BY_MODEL.format(model=views.title(min(unclear))[0])
-            number = strings.NUMBERS.get(count, str(count))
-            lines.append(escape(strings.SEVERAL.format(number=number, expression=expression, by=by)))
-    return f'<p class="doubt">{"<br>".join(lines)}</p>' if lines else ""
+def several(item: Item) -> str:
+    """A sentence, as HTML, if several places fit the words about equally well by some model, and one alone is taken."""
+    single = {model: result for model, result in item.results.items() if result.decision.keeps_one(result.several)}
+    counts = {model: len(rivals(result)) for model, result in single.items()}
+    unclear = {model: count for model, count in counts.items() if count > 1}
+    if not unclear:
+        return ""
+    count = max(unclear.values())
+    by = "" if len(unclear) == len(counts) else strings.BY_MODEL.format(model=views.title(min(unclear))[0])
+    number = strings.NUMBERS.get(count, str(count))
+    return f'<p class="doubt">{escape(strings.SEVERAL.format(number=number, expression=item.expression, by=by))}</p>'
 
 
 def hide(part: Help) -> dict[Any, Any]:

@@ -3,14 +3,14 @@
 # page, ui
 FORGOTTEN = "This answer has been forgotten by now: please ask again."
 TITLE = "CEFNet: masks from words"
-HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words. Two networks, which differ in how they bring
-words and picture together, outline what you mean and show why.</p>"""
+HEADER = "<h1>CEFNet</h1><p>Name something in a photo, in your own words, and get its mask.</p>"
 NOT_INSTALLED = "Not installed here: {names}. The rest works."
-EXPLAIN_MODEL = "Look into"
-EXPLAIN_EXPRESSION = "Expression"
+ADJUST = "Adjust"
+WHY = "Why this answer?"
+TAKE = "Take it away"
 TABS = {
-    "mask": "Mask", "boundary": "Boundary", "refinement": "Refinement", "words": "Words", "attention": "Co-attention",
-    "wordwise": "What each word does", "compare": "VCM against ACM", "take": "Take it away",
+    "wordwise": "What each word does", "boundary": "Boundary", "refinement": "Refinement", "words": "Words",
+    "attention": "Co-attention", "compare": "VCM against ACM",
 }  # fmt: skip
 MODELS = {  # the two attentions, as the paper names them
     "cefnet-vcm": ("VCM", "vanilla co-attention"),
@@ -19,36 +19,63 @@ MODELS = {  # the two attentions, as the paper names them
 
 # ask
 PHOTO = "Photo"
+PHOTO_BUTTON = "Photo …"
 EXPRESSION = "What should be masked?"
-EXPRESSION_INFO = "Several at once: one a line, or with ; between them."
-EXPRESSION_EXAMPLE = "dog on the left"
+EXPRESSION_INFO = "In English. Several at once: with ; between them. Wrong thing? Click the right one in the picture."
+EXPRESSION_EXAMPLE = "What should be masked? Such as: dog on the left"
 FIND = "Find it"
 FOLLOW = "Follow my typing"
 TOO_SLOW = "Following your typing is off: an answer takes {seconds:.1f} s here."
-MORE = "Also in this photo"
+MORE = "Try in this photo"
 ASK_NOW = "Now say what to look for."
 NO_PHOTO = "Add a photo first, or take one of the examples."
 DRAWING = "This is a drawing (SVG), not a photo; use JPEG, PNG or WebP."
 NO_EXPRESSION = "Say what to look for, for example: dog on the left."
 
-# masks
-STYLE = "Show as"
-STYLES = {"fill": "Filled", "outline": "Outline", "spotlight": "Spotlight", "cutout": "Cut out"}
-LEGEND = "Show"
+# canvas: the bar, the picture, the list
+CANVAS = {
+    "bar": "How the answer is shown, and what a click means", "views": "Which network's answer", "styles": "Show as",
+    "tools": "What a click means", "both": "Both", "both_long": "both networks, side by side", "swipe": "Swipe",
+    "swipe_long": "both networks over one photo: move the border between them",
+    "style": {"fill": "Filled", "outline": "Outline", "spotlight": "Spotlight", "cutout": "Cut out"},
+    "here": "This one", "here_long": "a click says: this belongs to it", "not": "Not this",
+    "not_long": "a click says: this does not belong to it (also: Alt and a click)",
+    "undo": "Undo", "reset": "Reset", "large": "Full screen", "close": "Close", "lightbox": "Picture, large",
+    "stage": "Photo and answer", "photo": "The photo", "empty": "Drop a photo here, paste one, or press “Photo …”.",
+    "drop": "Drop the photo",
+    "keys": "Arrow keys move a cross over the photo, with Shift in larger steps. Enter says: this one; Alt and Enter: "
+    "not this. Escape removes the cross.",
+    "eye": "Show", "remove": "Remove", "draft": "nothing yet", "pointed": "what you pointed at",
+    "guess": "Show the best guess", "hide_guess": "Hide the guess", "next": "Not it? Next best",
+    "copy": "Copy cut-out", "copied": "Copied", "no_copy": "This browser can't copy pictures: save it",
+    "save": "Save cut-out", "drag": "Cut-out: drag it to where you need it",
+}  # fmt: skip
+LIST = "Asked about this photo"
+LIST_EMPTY = "What you ask for is listed here, each thing in its colour."
+# From which score on a model is how sure; below the presence threshold, nothing is found.
+LIMITS = {"sure": 0.8, "probably": 0.5, "unsure": 0.0}
+CERTAINTY = {
+    "sure": "sure", "probably": "probably", "unsure": "not sure", "nothing": "nothing found", "chosen": "your choice",
+}  # fmt: skip
+NUMBER = "score {score:.2f}, presence {presence:.2f}"
+POINTED = "what you pointed at"
+FOUND = "Found “{expression}”."
+FOUND_BY = "Found “{expression}” by {models} only."
+NOTHING = "Nothing found for “{expression}”."
+MENDED = "“{expression}”, as you corrected it."
+AGREE = "{first} and {second} share {iou:.0f}% of what they mark here (intersection over union)."
+AGREE_NEITHER = "Neither finds anything to mask here."
+ASK_FIRST = "Say first what to look for; a click then corrects the answer."
+UNKNOWN_ACTION = "This can't be done here; please reload the page."
+NOTHING_NOTE = "nothing found"
+AREA = "{area:.1f}% of the photo"
+
+# adjust
 THRESHOLD = "Mask threshold"
 THRESHOLD_INFO = "How certain a pixel must be to belong to the mask. Redrawn without asking the networks again."
 REGIONS_LABEL = "Regions"
 REGIONS_INFO = "Take all if you mean several things, such as “the two dogs”: all that is certain enough is shown."
 REGIONS = {"one": "Only the best", "all": "All", "auto": "As the words say"}
-FOUND = "Found"
-FOUND_SOME = "Found {found} of {all}"
-ONLY_BY = "by {names} only"
-NOTHING = "Nothing here matches"
-NOTHING_NOTE = "nothing here matches"
-NO_PIXEL = "no pixel is this certain: lower the threshold"
-AREA = "{area:.1f}% of the photo"
-SCORE_HINT = "The line marks the score from which something counts as present"
-MASK_ALT = "The photo with the masks of {model}"
 
 # gallery
 EXAMPLES = "Examples"
@@ -196,17 +223,15 @@ MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip i
 # spelling
 HARDLY_KNOWN = "The networks hardly know {words}."
 DID_YOU_MEAN = "Did you mean"
-SEVERAL = "{number} places fit “{expression}” about equally well{by}. Say more about it, such as where it is."
+SEVERAL = """{number} places fit “{expression}” about equally well{by}. Click the one you mean, say where it is, or take
+all regions under “Adjust”."""
 BY_MODEL = ", by {model}"
 NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five"}
 
 # compare
-COMPARE_HINT = """Both answers over one photo: {first} on the left of the line, {second} on the right. Drag the line, or
-move it with the arrow keys."""
+COMPARE_HINT = "Where {first} and {second} agree, and what each costs. The picture above shows both: “Both” or “Swipe”."
 AND = " and "
 COMPARE_ONE = "Only {name} is loaded here: there is nothing to compare it with."
-SLIDE = "Where {first} ends and {second} begins"
-SLIDE_ALT = "The photo with the mask of {model}"
 AGREEMENT = "Where the two agree"
 AGREEMENT_ALT = "Agreement of {first} and {second} over the greyed photo; the legend says how much each colour covers"
 BOTH = "both"

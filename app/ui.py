@@ -1,4 +1,4 @@
-"""Layout of the demo (Gradio 6 Blocks)."""
+"""Layout of the page (Gradio 6 Blocks)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from html import escape
 
 import gradio as gr
 
-from app import api, ask, attend, compare, explain, footer, gallery, masks, spelling, strings, takeaway, views, wordwise
+from app import api, ask, attend, canvas, compare, explain, footer, gallery, spelling, strings, takeaway, wordwise
 from app.events import Page, connect
-from app.masks import Masks
 from app.page import STALE, Shared, View
 from app.service import Service
 
 SWEEP = STALE // 6, STALE * 5 // 6  # how often Gradio looks for files, and from which age on it removes them
 TABS: dict[str, Callable[[Service, Shared], View]] = {
+    "wordwise": wordwise.tab,
     "boundary": explain.boundary_tab,
     "refinement": explain.refinement_tab,
     "words": explain.words_tab,
     "attention": attend.tab,
-    "wordwise": wordwise.tab,
     "compare": compare.tab,
-    "take": takeaway.tab,
 }
 
 
@@ -33,37 +31,53 @@ def build(service: Service) -> gr.Blocks:
             names = escape(", ".join(service.missing))
             gr.HTML(strings.NOT_INSTALLED.format(names=names), elem_id="missing")
         session, answer = gr.State(None, time_to_live=STALE), gr.State(None, time_to_live=STALE)
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=280):
+        index, draft, model = gr.State(0), gr.State(0), gr.State(canvas.offered(service)[0])
+        with gr.Row(equal_height=False, elem_id="desk"):
+            with gr.Column(scale=7, min_width=300):
+                drawn = canvas.layout(service)
                 asking, words = ask.layout(), spelling.layout()
+            with gr.Column(scale=3, min_width=260):
+                canvas.layout_list()
+                follow, threshold, regions = layout_adjust(service)
+                shared = Shared(session, answer, index, model, threshold, regions)
+                with gr.Accordion(strings.TAKE, open=False, elem_id="take"):
+                    take = takeaway.tab(service, shared)
                 history = gallery.layout_history()
-            with gr.Column(scale=8, min_width=280):
-                verdict = gr.HTML(elem_id="verdict")
-                with gr.Column(elem_id="results") as results:
-                    shown, views_of, tabs, shared = layout_tabs(service, session, answer)
+        drawer, views, tabs = layout_drawer(service, shared)
         examples = gallery.layout_examples()
         gr.HTML(footer.footer(service), elem_id="footer")
-        opened = gr.State("mask")
-        page = Page(asking, words, verdict, results, shown, views_of, tabs, opened, shared, examples, history)
+        opened = gr.State((False, next(iter(TABS))))
+        page = Page(drawn, asking, follow, words, shared, draft, views, take, tabs, drawer, opened, examples, history)
         connect(page, service, blocks)
         api.endpoints(service)
     return blocks
 
 
-def layout_tabs(
-    service: Service, session: gr.State, answer: gr.State
-) -> tuple[Masks, dict[str, View], dict[str, gr.Tab], Shared]:
-    """What is explained, and the tabs."""
-    names = [(views.title(name)[0], name) for name in service.predictors]
-    with gr.Row(elem_id="in-focus", visible=len(names) > 1):
-        model = gr.Radio(names, value=names[-1][1], label=strings.EXPLAIN_MODEL, elem_id="model")
-        index = gr.Radio([], label=strings.EXPLAIN_EXPRESSION, visible=False, elem_id="index")
-    tabs, shown = {}, {}
-    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-        with gr.Tab(strings.TABS["mask"], id="mask") as tabs["mask"]:
-            mask = masks.layout(service)
-        shared = Shared(session, answer, index, model, mask.threshold, mask.regions)
-        for name, layout in TABS.items():
-            with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
-                shown[name] = layout(service, shared)
-    return mask, shown, tabs, shared
+def layout_adjust(service: Service) -> tuple[gr.Checkbox, gr.Slider, gr.Radio]:
+    """Whether the typing is followed, from which probability on a pixel belongs to the mask, and which regions do."""
+    predictors = list(service.predictors.values())
+    decision, able = predictors[0].decision, all(predictor.config.several for predictor in predictors)
+    offered = [(text, key) for key, text in strings.REGIONS.items() if key != "auto" or able]
+    with gr.Accordion(strings.ADJUST, open=False, elem_id="adjust"):
+        follow = gr.Checkbox(True, label=strings.FOLLOW, container=False, elem_id="follow")
+        regions = gr.Radio(
+            offered, value=decision.regions if decision.regions != "auto" or able else "one",
+            label=strings.REGIONS_LABEL, info=strings.REGIONS_INFO, elem_id="regions",
+        )  # fmt: skip
+        threshold = gr.Slider(
+            0.05, 0.95, value=decision.mask_threshold, step=0.01, label=strings.THRESHOLD,
+            info=strings.THRESHOLD_INFO, buttons=["reset"], elem_id="threshold",
+        )  # fmt: skip
+    return follow, threshold, regions
+
+
+def layout_drawer(service: Service, shared: Shared) -> tuple[gr.Accordion, dict[str, View], dict[str, gr.Tab]]:
+    """What explains the answer in focus, closed at first."""
+    tabs, views = {}, {}
+    with gr.Accordion(strings.WHY, open=False, elem_id="why") as drawer:
+        with gr.Column(elem_id="results"):
+            with gr.Tabs(elem_id="tabs"):
+                for name, layout in TABS.items():
+                    with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
+                        views[name] = layout(service, shared)
+    return drawer, views, tabs

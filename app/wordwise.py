@@ -42,7 +42,7 @@ def tab(service: Service, shared: Shared) -> View:
     shown, worked = gr.HTML(elem_id="wordwise"), gr.State(None, time_to_live=STALE)
 
     def work(now: Focus, session: Session | None, known: Variants | None) -> tuple[str, Variants]:
-        whole = now.answer.results[now.model][now.index]
+        whole = now.item.own[now.model]
         variants = known if known and known.of.levels is whole.levels else work_out(service, session or Session(), now)
         return page(now, variants), variants
 
@@ -60,7 +60,7 @@ def work_out(service: Service, session: Session, now: Focus) -> Variants:
         batch = wanted[start : start + BATCH]
         found, _ = service.segment(session, now.answer.picture, now.model, batch, explain=False)
         results.update(zip(batch, found, strict=True))
-    return Variants(now.answer.results[now.model][now.index], tuple(groups), results)
+    return Variants(now.item.own[now.model], tuple(groups), results)
 
 
 def grouped(words: Sequence[str], most: int) -> list[str]:
