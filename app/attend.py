@@ -26,7 +26,7 @@ SIDE = 640  # pixels of the longer side of the pictures
 
 def tab(service: Service, shared: Shared) -> View:
     """Click a place, or move it with sliders; all models side by side, on one scale."""
-    hint(strings.ATTENTION_HINT)
+    hint(strings.ATTENTION_HINT, strings.ATTENTION_PAPER)
     stage, place = stage_radio("attention-stage"), gr.State(None)
     head = gr.HTML(elem_id="attention-about")
     pictures, notes = {}, {}

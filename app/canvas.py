@@ -14,13 +14,14 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from app import strings, views
+from app import about, gallery, strings, views
 from app.parts import overlap, source
 from app.picture import Picture
 from app.service import Answer, Item, Service
 from cefnet.result import Result
 
 WEB = Path(__file__).parent / "web"
+SCRIPTS = "canvas.js", "photos.js"  # one program: the second goes on where the first ends
 SMOOTH = 0.4  # pixels that an outline may be off
 STEPS = 7  # pixels along an outline that are brought into line
 GUESS = 0.5  # share of the highest probability from which on the best guess is drawn
@@ -29,9 +30,10 @@ GUESS = 0.5  # share of the highest probability from which on the best guess is 
 def layout(service: Service) -> gr.HTML:
     """The canvas; its `act` and `look` events carry what somebody did."""
     models = [{"name": name, "short": views.title(name)[0], "long": views.title(name)[1]} for name in offered(service)]
+    script = "".join((WEB / name).read_text() for name in SCRIPTS)
     return gr.HTML(
-        {}, html_template=(WEB / "canvas.html").read_text(), js_on_load=(WEB / "canvas.js").read_text(),
-        elem_id="canvas", photo="", models=models, clicks=service.clickable(), texts=strings.CANVAS,
+        {}, html_template=(WEB / "canvas.html").read_text(), js_on_load=script,
+        elem_id="canvas", photo="", models=models, texts=strings.CANVAS, measured=about.better(service),
     )  # fmt: skip
 
 
@@ -60,8 +62,9 @@ def scene(service: Service, answer: Answer | None, focus: int, draft: bool) -> d
         draft: Whether the last item is still being typed.
 
     Returns:
-        Empty without an answer, else: size (h, w of what is shown), full (H, W of the photo), items, focus (key of an
-        item or None), said (what was found, in a sentence), agreement (of both models on the item in focus).
+        Empty without an answer, else: size (h, w of what is shown), full (H, W of the photo), digest, example (its
+        number, or None), items, focus (key of an item, or None), said (what was found, in a sentence), agreement (of
+        both models on the item in focus).
     """
     if answer is None:
         return {}
@@ -71,6 +74,7 @@ def scene(service: Service, answer: Answer | None, focus: int, draft: bool) -> d
         "size": list(answer.picture.pixels.shape[:2]),
         "full": list(answer.picture.size),
         "digest": answer.picture.digest,
+        "example": gallery.number_of(answer.picture),
         "items": items,
         "focus": now.key if now else None,
         "said": said(now) if now else strings.ASK_NOW,
@@ -134,7 +138,7 @@ def outline(mask: NDArray[np.bool_]) -> str:
     return "".join(parts)
 
 
-def smoothed(points: NDArray[np.int32]) -> NDArray[np.float32]:
+def smoothed(points: NDArray[Any]) -> NDArray[np.float32]:
     """N x 2 pixels round a region, each the mean of its neighbours: steps of single pixels are no part of the shape."""
     if len(points) <= STEPS:
         return points.astype(np.float32)

@@ -14,8 +14,11 @@ from app.errors import plain, plainly
 from app.gallery import Answered
 from app.page import HIDDEN, MODELS, Shared, View, focus
 from app.picture import picture_from
-from app.service import Answer, Item, Service, Session, next_best
+from app.service import MOST_EXPRESSIONS, Answer, Item, Service, Session, next_best
+from cefnet.predictor import MOST_CLICKS
 from cefnet.result import Click
+
+KEPT = "async (kept, ...state) => [await window.cefnetKept?.() ?? null, ...state]"  # what `web/photos.js` kept
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Page:
     def outputs(self) -> list[Any]:
         """What `shown` may set."""
         shared = self.shared
-        return [shared.session, shared.answer, shared.index, self.draft, self.canvas, self.history, *self.help.outputs]
+        parts = [self.canvas, self.drawer, self.history, *self.help.outputs]
+        return [shared.session, shared.answer, shared.index, self.draft, *parts]
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def shown(page: Page, service: Service, now: Now) -> dict[Any, Any]:
         page.shared.index: now.index,
         page.draft: now.draft,
         page.canvas: gr.update(value=canvas.scene(service, answer, now.index, bool(now.draft))),
+        page.drawer: gr.update(visible=item is not None),
         **about,
     }
     if now.answer and not now.draft:
@@ -238,6 +243,8 @@ def changed(service: Service, before: Now, wish: dict[str, Any]) -> Now:
     what, key = wish.get("do"), wish.get("key")
     if what == "use":
         return asked(service, before, str(wish.get("text", "")))
+    if what == "restore":
+        return restored(service, before, wish.get("items"))
     if what == "point" and not answer.items:
         if not service.clickable():
             raise plain(strings.ASK_FIRST)
@@ -250,6 +257,21 @@ def changed(service: Service, before: Now, wish: dict[str, Any]) -> Now:
         return replace(before, answer=left, index=max(min(before.index, len(left.items) - 1), 0), draft=0)
     mended = mend(service, before.session, answer, item, wish)
     return replace(before, answer=answer.with_item(mended), index=number, draft=0)
+
+
+def restored(service: Service, before: Now, items: Any) -> Now:
+    """What the browser kept of an earlier list, asked again: for each item text and clicks (y, x, here)."""
+    for one in items[:MOST_EXPRESSIONS] if isinstance(items, list) else []:
+        clicks = [(float(y), float(x), bool(here)) for y, x, here in one.get("clicks", [])]
+        text = str(one.get("text", ""))
+        if text.strip():
+            before = asked(service, before, text)
+        for y, x, here in clicks[:MOST_CLICKS]:
+            point = {"do": "point", "y": y, "x": x, "here": here}
+            assert before.answer is not None
+            key = {"key": before.answer.items[before.index].key} if text.strip() else {}
+            before = changed(service, before, point | key)
+    return before
 
 
 def mend(service: Service, session: Session, answer: Answer, item: Item, wish: dict[str, Any]) -> Item:
@@ -275,24 +297,31 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     answers, asking = Answered(service), page.asking
 
     def open_(before: Now, answer: Answer, others: Any) -> dict:
-        told = shown(page, service, replace(before, answer=answer, index=len(answer.items) - 1, draft=0))
+        told = shown(page, service, replace(before, answer=answer, index=max(len(answer.items) - 1, 0), draft=0))
         return told | {
             page.canvas: gr.update(value=told[page.canvas]["value"], photo=canvas.photo(answer.picture)),
-            asking.expression: answer.items[-1].expression,
+            asking.expression: answer.items[-1].expression if answer.items else "",
             asking.more: others,
         }
 
-    def example(index: int, *state: Any) -> dict:
-        before, answer = now(*state), answers.answer(index)
-        known = [one for one in before.session.answers if one.picture.digest == answer.picture.digest]
-        others = gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
-        return open_(before, (known or [answer])[-1], others)
+    def others(index: int) -> Any:
+        return gr.update(samples=[[text] for text in answers.shown[index]["expressions"]], visible=True)
 
     def chosen(event: gr.SelectData, *state: Any) -> dict:
-        return example(event.index, *state)
+        before, answer = now(*state), answers.answer(event.index)
+        known = [one for one in before.session.answers if one.picture.digest == answer.picture.digest]
+        return open_(before, (known or [answer])[-1], others(event.index))
 
-    def first(*state: Any) -> dict:
-        return example(0, *state)
+    def first(kept: dict[str, Any] | None, *state: Any) -> Any:
+        kept = kept if isinstance(kept, dict) else {}
+        if kept.get("photo"):  # the browser uploads its own again
+            return gr.skip()
+        index = int(kept.get("example") or 0) % len(answers.shown)
+        answer, before = answers.answer(index), now(*state)
+        if "items" in kept:
+            before = restored(service, replace(before, answer=Answer(answer.picture)), kept["items"])
+            answer = before.answer or answer
+        return open_(before, answer, others(index))
 
     def again(event: gr.SelectData, *state: Any) -> dict:
         before = now(*state)
@@ -302,7 +331,8 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last", **MODELS}
     redraw(page, page.examples.select(plainly(chosen), page.state, outputs, **quiet))
     redraw(page, page.history.select(plainly(again), page.state, outputs, **quiet))
-    blocks.load(plainly(first), page.state, outputs, **quiet)
+    kept = gr.JSON(visible=False)
+    blocks.load(plainly(first), [kept, *page.state], outputs, js=KEPT, **quiet)
 
 
 def connect_views(page: Page, service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import cv2
@@ -24,7 +25,7 @@ FAINT = 0.25  # a boundary map that stays below is not brightened to the full sc
 def boundary_tab(service: Service, shared: Shared) -> View:
     """BM_1 over the greyed photo."""
     del shared
-    hint(strings.BOUNDARY_HINT)
+    hint(strings.BOUNDARY_HINT, strings.BOUNDARY_PAPER)
     head = gr.HTML(elem_id="boundary-about")
     picture = picture_output("boundary", strings.TABS["boundary"])
     legend = gr.HTML(elem_id="boundary-scale")
@@ -56,7 +57,7 @@ def boundary(now: Focus) -> tuple[NDArray[np.uint8], float]:
 def refinement_tab(service: Service, shared: Shared) -> View:
     """The decoder's four levels, SM_4 to SM_1."""
     del service, shared
-    hint(strings.REFINEMENT_HINT)
+    hint(strings.REFINEMENT_HINT, strings.REFINEMENT_PAPER)
     head, shown = gr.HTML(elem_id="refinement-about"), gr.HTML(elem_id="refinement")
     gr.HTML(scale(strings.REFINEMENT_SCALE), elem_id="refinement-scale")
 
@@ -80,7 +81,7 @@ def refinement(now: Focus) -> list[Small]:
         note = strings.LEVEL_LAST if n == 1 else strings.LEVEL_NOTE.format(overlap=overlap(mask, answer))
         pictures.append(Small(
             render.outline(pixels, mask) if result.present else pixels,
-            strings.LEVEL.format(level="₀₁₂₃₄"[n], height=height, width=width),
+            strings.LEVEL.format(step=5 - n, height=height, width=width),
             note if result.present else "",
             strings.LEVEL_ALT.format(level=n, height=height, width=width),
         ))  # fmt: skip
@@ -92,13 +93,17 @@ def refinement(now: Focus) -> list[Small]:
 
 def words_tab(service: Service, shared: Shared) -> View:
     """A heatmap for each typed word, at a stage."""
-    hint(strings.WORDS_HINT)
+    hint(strings.WORDS_HINT, strings.WORDS_PAPER)
     stage = stage_radio("words-stage")
     shown = gr.HTML(elem_id="words")
 
     def show(now: Focus, stage: int) -> str:
         if service.predictors[now.model].config.attention == "none":
             return about(now) + f'<p class="hint">{strings.WORDS_NONE}</p>'
+        typed = [word for word, _ in now.result.word_attention(stage)]
+        if len(typed) < 2:
+            note = strings.WORDS_SINGLE.format(word=typed[0]) if typed else strings.WORDS_CLICKED
+            return about(now) + f'<p class="hint">{escape(note)}</p>'
         pictures, top = words(now, stage)
         return about(now) + strip(pictures, strings.WORDS_LIST) + scale(strings.WORDS_SCALE, f"{top:.2f}")
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app import strings, views
-from app.picture import fit, picture_from
+from app.picture import Picture, fit, picture_from
 from app.service import Answer, Service, Session
 from cefnet.render import overlays
 
@@ -21,6 +21,13 @@ THUMBNAIL = 240  # pixels
 def examples() -> list[dict[str, Any]]:
     """The example photos: file, expressions, licence, source."""
     return json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))
+
+
+def number_of(picture: Picture) -> int | None:
+    """Which example a picture is, counted from 0; None: it is none."""
+    names = [one["file"] for one in examples()]
+    path = Path(picture.path or "")
+    return names.index(path.name) if path.parent == EXAMPLES and path.name in names else None
 
 
 class Answered:

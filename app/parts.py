@@ -22,7 +22,7 @@ from app.service import Focus
 from cefnet import render
 from cefnet.result import Result
 
-SIDE = 320  # pixels of the longer side of a small picture
+SIDE = 512  # pixels of the longer side of a picture of a strip, which opens large
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,32 @@ class Small:
         title: Plain text, shown in bold.
         note: Plain text, shown below it.
         alt: Plain text, what a screen reader says in place of the picture.
+        words: An expression that a button below it asks for; empty: there is no button.
     """
 
     pixels: NDArray[np.uint8]
     title: str
     note: str
     alt: str
+    words: str = ""
 
 
 def strip(pictures: Sequence[Small], label: str) -> str:
     """The pictures beside each other; they wrap where there is no room. `label` names the list."""
     items = "".join(
-        f'<li><figure><img src="{source(one.pixels)}" alt="{escape(one.alt)}">'
-        f"<figcaption><b>{escape(one.title)}</b> <span>{escape(one.note)}</span></figcaption></figure></li>"
+        f'<li><figure><button type="button" class="open" aria-label="{escape(f"{strings.CANVAS["lightbox"]}: {one.alt}")}">'
+        f'<img src="{source(one.pixels)}" alt="{escape(one.alt)}"></button>'
+        f"<figcaption><b>{escape(one.title)}</b> <span>{escape(one.note)}</span></figcaption>{use(one)}</figure></li>"
         for one in pictures
     )
     return f'<ul class="strip" aria-label="{escape(label)}">{items}</ul>'
+
+
+def use(one: Small) -> str:
+    """The button that asks for a picture's words; `web/canvas.js` knows it by its class."""
+    if not one.words:
+        return ""
+    return f'<button type="button" class="use" data-words="{escape(one.words)}">{strings.WORDWISE_USE}</button>'
 
 
 def source(pixels: NDArray[np.uint8]) -> str:
@@ -113,9 +123,10 @@ def following(
     return View([asked], lambda _: {asked: time.monotonic()})
 
 
-def hint(text: str) -> None:
-    """What a tab shows, in plain words."""
-    gr.HTML(text, elem_classes="hint")
+def hint(text: str, paper: str = "") -> None:
+    """What a tab shows, in plain words, and one click deeper what the paper calls it."""
+    deeper = f"<details><summary>{strings.IN_PAPER}</summary>{escape(paper)}</details>" if paper else ""
+    gr.HTML(text + deeper, elem_classes="hint")
 
 
 def stage_radio(elem_id: str) -> gr.Radio:

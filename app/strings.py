@@ -3,7 +3,9 @@
 # page, ui
 FORGOTTEN = "This answer has been forgotten by now: please ask again."
 TITLE = "CEFNet: masks from words"
-HEADER = "<h1>CEFNet</h1><p>Name something in a photo, in your own words, and get its mask.</p>"
+HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words, and get its mask.</p><p class="links">
+<a href="#how-good">How good is it?</a> · <a href="https://arxiv.org/abs/2105.01839" target="_blank" rel="noreferrer">Paper</a>
+</p>"""
 NOT_INSTALLED = "Not installed here: {names}. The rest works."
 ADJUST = "Adjust"
 WHY = "Why this answer?"
@@ -84,24 +86,32 @@ CREDITS = "Examples from Flickr: {parts}."
 EXAMPLE_PHOTO = "photo {number}"
 
 # explain: boundary, refinement, words
+IN_PAPER = "In the paper"
 FOR = "“{expression}”, by {model}"
 QUOTED = "“{expression}”"
-BOUNDARY_HINT = "Where the network sees the outline of what you mean: the boundary map BM₁ (Eq. 10)."
+BOUNDARY_HINT = "Where the network sees the outline of what you mean."
+BOUNDARY_PAPER = "The boundary map BM₁ of the last boundary refinement module, Eq. 10."
 BOUNDARY_NONE = "This model has no boundary module; this is how steeply its probability rises."
 BOUNDARY_ALT = "Boundary map of “{expression}” by {model}, over the greyed photo"
 BOUNDARY_SCALE = "how sure the network is of an outline"
 SLOPE_SCALE = "rise of the probability from pixel to pixel"
-REFINEMENT_HINT = """From coarse to fine: what the decoder answers at each of its four levels (Eq. 11). The boundary
-module sharpens each answer into the next; the last is the mask. The white line is where the mask would end."""
+REFINEMENT_HINT = """From coarse to fine: the answer in four steps, each sharper than the one before; the last is the mask. The
+white line is where the mask would end."""
+REFINEMENT_PAPER = (
+    "The side outputs SM₄ to SM₁ of the decoder's levels, Eq. 11; the boundary module leads from each to the next."
+)
 REFINEMENT_ABSENT = "Nothing here matches, so no mask is drawn: this is what the network weighed."
 REFINEMENT_LIST = "Side outputs, coarse to fine"
 REFINEMENT_SCALE = "probability of belonging to it"
-LEVEL = "SM{level}, {height} x {width}"
+LEVEL = "Step {step} of 4, {height} x {width} places"
 LEVEL_NOTE = "overlap with the last: {overlap:.2f}"
 LEVEL_LAST = "the answer"
 LEVEL_ALT = "Probability at level {level}, {height} by {width} places"
-WORDS_HINT = """Which places listen to which word (Eq. 2): at each place the words share 1 between them. All pictures
-have one colour scale, so that they compare."""
+WORDS_HINT = """Which places listen to which word: at each place the words share 100% between them. All pictures have one
+colour scale, so that they compare."""
+WORDS_PAPER = "The softmax of alpha over the words, Eq. 2, at one of the encoder's stages."
+WORDS_SINGLE = "“{word}” is a single word: every place listens to it alone, so that there is nothing to compare."
+WORDS_CLICKED = "There are no words here: you pointed at it."
 WORDS_LIST = "A heatmap for each word"
 WORDS_SCALE = "share of this word at a place"
 WORDS_NONE = "This model has no word attention."
@@ -112,9 +122,11 @@ STAGE = "Encoder stage"
 STAGES = {3: "3 (fine, early)", 4: "4", 5: "5 (coarse, last)"}
 
 # attend
-ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what does the network bring
-together with this place? VCM weighs every other place (a row of A₁, Eq. 4), ACM 110 areas of four sizes
-(a row of A₃, Eq. 7)."""
+ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what else in the photo does the network
+look at to judge this place? VCM weighs every other place, ACM 110 areas of four sizes."""
+ATTENTION_PAPER = (
+    "A row of the affinity: of A₁ (VCM, Eq. 4), or of A₃, whose columns are the bins of four poolings (ACM, Eq. 7)."
+)
 ATTENTION_ACROSS = "Place: across (%)"
 ATTENTION_DOWN = "Place: down (%)"
 ATTENTION_PHOTO = "The photo; the ring marks the place"
@@ -131,10 +143,15 @@ WORDWISE_ONE = "“{word}” is a single word: there is nothing to leave out. Ad
 WORDWISE_WITHOUT = "Without each word"
 WORDWISE_GROWING = "As the sentence grows"
 WORDWISE_LEFT_OUT = "without “{words}”"
-WORDWISE_MOST = "“{words}” changes the mask most: without it, {overlap:.0f}% of the mask stays the same (overlap, IoU)."
+WORDWISE_MOST = (
+    "Without “{words}” the answer would be another one: it shares {overlap:.0f}% with this one (overlap, IoU)."
+)
 WORDWISE_LOST = "Without “{words}” no mask is left."
-WORDWISE_SAME = "No single word changes the mask much: without any one, at least {overlap:.0f}% stays the same (IoU)."
+WORDWISE_SAME = (
+    "No single word decides: without any one of them, at least {overlap:.0f}% of the mask stays the same (IoU)."
+)
 WORDWISE_ABSENT = "The whole expression has no mask here."
+WORDWISE_USE = "Use this answer"
 WORDWISE_GROUPS = "The expression is long, so that its words are taken in groups."
 WORDWISE_SCORE = "score {score:.2f}"
 WORDWISE_OVERLAP = "overlap {overlap:.2f}"
@@ -143,12 +160,19 @@ WORDWISE_UNCERTAIN = "no pixel is certain enough"
 WORDWISE_ALT = "Mask of “{expression}”"
 WORDWISE_ALT_NOTHING = "The photo: nothing matches “{expression}”"
 
-# footer
+# about
+HOW_GOOD = """How good it is, on photos that the networks have not seen ({n} expressions of things that are there,
+{absent} of things that are not)"""
+HOW_GOOD_HEADS = ("right (overlap of half or more)", "absent things answered with nothing", "mean overlap (IoU)")
+KINDS = {"location": "by place", "look": "by looks", "free": "freely put", "written": "in a person's words"}
+BETTER = """{first} is right more often ({one} against {second}'s {other}, on photos that neither has seen), most of all
+for things named {kind} (mean IoU {gain:+.2f}). <a href="#how-good">All numbers</a>"""
 LOADED = "Models in use"
 FROM_APP = "shipped with the app"
 FROM_FOLDER = "folder {name}"
 WEIGHTS = "weights {sha256}"
-PRIVACY = "Photos and questions serve your visit alone: nobody else sees them; they are gone an hour after the last."
+PRIVACY = """Photos and questions serve your visit alone: nobody else sees them; they are gone from the server an hour after the
+last. Your browser keeps those of this tab, so that a reload does not lose them."""
 
 # takeaway, exports
 TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above;

@@ -7,7 +7,7 @@ from html import escape
 
 import gradio as gr
 
-from app import api, ask, attend, canvas, compare, explain, footer, gallery, spelling, strings, takeaway, wordwise
+from app import about, api, ask, attend, canvas, compare, explain, gallery, spelling, strings, takeaway, wordwise
 from app.events import Page, connect
 from app.page import STALE, Shared, View
 from app.service import Service
@@ -45,7 +45,7 @@ def build(service: Service) -> gr.Blocks:
                 history = gallery.layout_history()
         drawer, views, tabs = layout_drawer(service, shared)
         examples = gallery.layout_examples()
-        gr.HTML(footer.footer(service), elem_id="footer")
+        gr.HTML(about.footer(service), elem_id="footer")
         opened = gr.State((False, next(iter(TABS))))
         page = Page(drawn, asking, follow, words, shared, draft, views, take, tabs, drawer, opened, examples, history)
         connect(page, service, blocks)

@@ -52,7 +52,8 @@ def tab(service: Service, shared: Shared) -> View:
 def work_out(service: Service, session: Session, now: Focus) -> Variants:
     """Asks the model in focus for all variants of the expression in focus, in batches."""
     predictor = service.predictors[now.model]
-    words = predictor.tokenizer.encode(now.result.expression, predictor.config.max_tokens).words
+    said = now.result.expression
+    words = predictor.tokenizer.encode(said, predictor.config.max_tokens).words if said.strip() else ()
     groups = grouped(words, MOST)
     wanted = list(dict.fromkeys([*without(groups), *growing(groups)[:-1]])) if len(groups) > 1 else []
     results: dict[str, Result] = {}
@@ -65,7 +66,9 @@ def work_out(service: Service, session: Session, now: Focus) -> Variants:
 
 def grouped(words: Sequence[str], most: int) -> list[str]:
     """The words in at most `most` groups of neighbours, as even as can be."""
-    return [" ".join(group) for group in np.array_split(np.array(words, object), min(most, len(words)))]
+    return (
+        [" ".join(group) for group in np.array_split(np.array(words, object), min(most, len(words)))] if words else []
+    )
 
 
 def without(groups: Sequence[str]) -> list[str]:
@@ -81,6 +84,8 @@ def growing(groups: Sequence[str]) -> list[str]:
 def page(now: Focus, variants: Variants) -> str:
     """Both strips as HTML, and in words which word matters most."""
     groups = variants.groups
+    if not groups:
+        return about(now) + f'<p class="hint">{escape(strings.WORDS_CLICKED)}</p>'
     if len(groups) < 2:
         return about(now) + f'<p class="hint">{escape(strings.WORDWISE_ONE.format(word=now.result.expression))}</p>'
     photo, whole = fitted(now)
@@ -116,7 +121,8 @@ def small(photo: render.Photo, result: Result, whole: Result, title: str, before
     elif whole.found.any():
         notes.append(strings.WORDWISE_OVERLAP.format(overlap=overlap(mask, whole.found)))
     alt = strings.WORDWISE_ALT if mask.any() else strings.WORDWISE_ALT_NOTHING
-    return Small(render.overlay(photo, mask), title, ", ".join(notes), alt.format(expression=result.expression))
+    words = "" if result is whole else result.expression
+    return Small(render.overlay(photo, mask), title, ", ".join(notes), alt.format(expression=result.expression), words)
 
 
 def summary(groups: Sequence[str], less: Sequence[Result], whole: Result) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cefnet.result import Map, Result
 
 MOST = 5  # regions to offer
+LOOKED_AT = 12  # regions to choose them from, by their peaks
 FALL = 0.5  # a region ends where the probability falls below this share of its peak
 LEAST_PEAK = 0.02  # probability; a lower peak is noise
 LEAST_AREA = 0.002  # share of the photo
@@ -22,7 +23,7 @@ APART = 2  # grid places between one region and the peak of the next
 
 
 def alternatives(result: Result) -> list[Result]:
-    """The answer and up to `MOST` others, each about another region, from the most probable peak down.
+    """The answer and up to `MOST` others, each about another region, the one that holds most probability first.
 
     Args:
         result: What a network answered. Its own mask comes first, unchanged.
@@ -32,14 +33,15 @@ def alternatives(result: Result) -> list[Result]:
     """
     grid = result.levels[0]
     free = np.where(_widened(_own(result)), 0.0, grid)
-    found = [result]
-    while len(found) <= MOST and free.max() >= LEAST_PEAK:
+    found: list[tuple[float, NDArray[np.bool_]]] = []
+    while len(found) < LOOKED_AT and free.max() >= LEAST_PEAK:
         place = np.unravel_index(int(free.argmax()), free.shape)
         region = _around(free, (int(place[0]), int(place[1])))
-        free = np.where(_widened(region), 0.0, free)
         if region.mean() >= LEAST_AREA:
-            found.append(_lifted(result, region))
-    return found
+            found.append((float(grid[region].sum()), region))
+        free = np.where(_widened(region), 0.0, free)
+    best = sorted(found, key=lambda one: -one[0])[:MOST]
+    return [result, *(_lifted(result, region) for _, region in best)]
 
 
 def region_at(result: Result, y: float, x: float) -> Result:

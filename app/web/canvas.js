@@ -109,6 +109,7 @@ function draw() {
   element.querySelector("[data-do=reset]").disabled = !now?.mended;
   fit();
   list();
+  keep();
 }
 
 function middle() { // of the answer in focus, so that both sides of the border show some of it, in percent
@@ -160,8 +161,10 @@ stage.addEventListener("keydown", event => {
 stage.addEventListener("blur", () => aim(null));
 element.querySelector(".actions").addEventListener("click", event => {
   const what = event.target.closest("button")?.dataset.do;
-  if (what === "large") document.fullscreenElement ? document.exitFullscreen() : element.requestFullscreen();
-  else if (what) act(what, {key: scene().focus});
+  if (what) act(what, {key: scene().focus});
+});
+element.querySelector(".large").addEventListener("click", () => {
+  document.fullscreenElement ? document.exitFullscreen() : element.closest("#canvas").requestFullscreen();
 });
 
 // The list of what was asked
@@ -242,33 +245,12 @@ async function copy(button) {
   } catch { button.textContent = texts.no_copy; }
 }
 
-// Photos: dropped or pasted anywhere, kept in the browser so that a reload does not lose the work
-
-const input = () => document.querySelector("#photo")?.parentElement.querySelector("input[type=file]") || document.querySelector("input[data-testid=file-upload]");
-function give(file) {
-  const box = input(), bag = new DataTransfer();
-  if (!box) return;
-  bag.items.add(file);
-  box.files = bag.files;
-  box.dispatchEvent(new Event("change", {bubbles: true}));
-}
-const drop = element.querySelector(".drop"), carries = event => event.dataTransfer?.types.includes("Files");
-document.addEventListener("dragover", event => { if (carries(event)) { event.preventDefault(); drop.hidden = false; } });
-document.addEventListener("dragleave", event => { if (!event.relatedTarget) drop.hidden = true; });
-document.addEventListener("drop", event => {
-  drop.hidden = true;
-  const file = event.dataTransfer?.files[0];
-  if (file) { event.preventDefault(); event.stopPropagation(); give(file); }
-}, true);
-document.addEventListener("paste", event => {
-  const file = [...event.clipboardData?.files || []][0];
-  if (file) { event.preventDefault(); give(file); }
-});
-
-// Pictures of the drawer open large
+// Pictures of the drawer open large; the answers among them can be taken
 
 document.addEventListener("click", event => {
-  const picture = event.target.closest(".strip img, #results .image-frame img");
+  const use = event.target.closest(".strip .use");
+  if (use) return act("use", {text: use.dataset.words});
+  const picture = event.target.closest(".strip .open")?.querySelector("img") || event.target.closest("#results .image-frame img");
   if (!picture || picture.closest("#attention")) return;
   const box = element.querySelector(".lightbox"), caption = picture.closest("figure")?.querySelector("figcaption");
   box.querySelector("img").src = picture.src;
@@ -276,6 +258,3 @@ document.addEventListener("click", event => {
   box.querySelector("p").textContent = caption?.innerText || picture.alt;
   box.showModal();
 });
-
-watch(["value", "photo"], () => { state.swipe = null; draw(); });
-draw();
