@@ -110,6 +110,6 @@ def listed(
     unknown = [text for text in fresh if text not in typed]
     if unknown:
         Answer(answer.picture, kept).room(len(fresh))
-        typed |= {item.expression: item for item in service.ask(session, answer.picture, unknown)}
+        typed |= {item.expression: item for item in service.ask(session, answer.picture, unknown).items}
     told = Answer(answer.picture, kept).with_items([typed[text] for text in fresh])
     return told, told.expressions.index(texts[-1]), len(fresh)

@@ -99,8 +99,8 @@ def entry(service: Service, answer: Answer, n: int, draft: bool) -> dict[str, An
 
 def drawn(item: Item, result: Result) -> dict[str, Any]:
     """One model's answer: its outline, that of its best guess where it finds nothing, and how sure it is."""
-    sure = certainty(result, item.mended)
     mask = result.found
+    sure = certainty(result, item.mended) if mask.any() else "nothing"
     best = guess(result) if not mask.any() else mask
     return {
         "sure": sure,
@@ -149,8 +149,8 @@ def smoothed(points: NDArray[Any]) -> NDArray[np.float32]:
 def said(item: Item) -> str:
     """What was found, in a sentence, plain text."""
     text = item.expression or strings.POINTED
-    finders = [model for model, result in item.results.items() if result.present]
-    if item.mended:
+    finders = [model for model, result in item.results.items() if result.found.any()]
+    if item.mended and finders:
         return strings.MENDED.format(expression=text)
     if not finders:
         return strings.NOTHING.format(expression=text)

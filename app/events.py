@@ -328,7 +328,7 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
         return open_(before, before.session.answers[-1 - event.index], gr.update(visible=False))
 
     outputs = [*page.outputs, asking.expression, asking.more]
-    quiet = {"show_progress": "hidden", "trigger_mode": "always_last", **MODELS}
+    quiet = {"show_progress": "hidden", "trigger_mode": "multiple", **MODELS}  # of several clicks the last one stays
     redraw(page, page.examples.select(plainly(chosen), page.state, outputs, **quiet))
     redraw(page, page.history.select(plainly(again), page.state, outputs, **quiet))
     kept = gr.JSON(visible=False)

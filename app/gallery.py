@@ -44,8 +44,7 @@ class Answered:
         """Every model's answer to example `index`'s first expression."""
         if index not in self._answers:
             found = picture_from(self.file(index))
-            items = self.service.ask(Session(), found, self.shown[index]["expressions"][:1])
-            self._answers[index] = Answer(found).with_items(items)
+            self._answers[index] = self.service.ask(Session(), found, self.shown[index]["expressions"][:1])
         return self._answers[index]
 
 

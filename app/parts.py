@@ -47,7 +47,7 @@ class Small:
 def strip(pictures: Sequence[Small], label: str) -> str:
     """The pictures beside each other; they wrap where there is no room. `label` names the list."""
     items = "".join(
-        f'<li><figure><button type="button" class="open" aria-label="{escape(f"{strings.CANVAS["lightbox"]}: {one.alt}")}">'
+        f'<li><figure><button type="button" class="open" title="{strings.LARGE}">'
         f'<img src="{source(one.pixels)}" alt="{escape(one.alt)}"></button>'
         f"<figcaption><b>{escape(one.title)}</b> <span>{escape(one.note)}</span></figcaption>{use(one)}</figure></li>"
         for one in pictures

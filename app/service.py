@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -106,15 +106,15 @@ class Answer:
             raise ValueError("This is no longer on the list.")
         return numbers[0]
 
-    def with_items(self, items: Sequence[Item]) -> Answer:
+    def with_items(self, items: Iterable[Item]) -> Answer:
         """A copy with more items at its end, each in a colour of its own.
 
         Raises:
             ValueError: There are more than colours that can be told apart.
         """
-        self.room(len(items))
-        known = list(self.items)
-        for item in items:
+        known, more = list(self.items), list(items)
+        self.room(len(more))
+        for item in more:
             used = {one.colour for one in known}
             known.append(replace(item, colour=min(set(range(MOST_EXPRESSIONS)) - used)))
         return replace(self, items=tuple(known))
@@ -317,7 +317,7 @@ class Service:
         photo = replace(photo, height=shown[0], width=shown[1])
         return parked(photo), predictor.segment_many(photo, expressions, explain, clicks) if expressions else []
 
-    def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> list[Item]:
+    def ask(self, session: Session, picture: Picture, expressions: Sequence[str]) -> Answer:
         """Asks every model for up to `MOST_EXPRESSIONS` expressions.
 
         Raises:
@@ -327,10 +327,10 @@ class Service:
             raise ValueError(f"{len(expressions)} expressions at once; ask for at most {MOST_EXPRESSIONS}.")
         told = {name: self.segment(session, picture, name, expressions) for name in self.predictors}
         seconds = {name: took for name, (_, took) in told.items()}
-        return [
+        return Answer(picture).with_items(
             Item(next(self._keys), text, {name: found[n] for name, (found, _) in told.items()}, seconds)
             for n, text in enumerate(expressions)
-        ]
+        )
 
     def blank(self) -> Item:
         """An item about which nothing was said yet, for a click to say it."""

@@ -4,8 +4,8 @@
 FORGOTTEN = "This answer has been forgotten by now: please ask again."
 TITLE = "CEFNet: masks from words"
 HEADER = """<h1>CEFNet</h1><p>Name something in a photo, in your own words, and get its mask.</p><p class="links">
-<a href="#how-good">How good is it?</a> · <a href="https://arxiv.org/abs/2105.01839" target="_blank" rel="noreferrer">Paper</a>
-</p>"""
+<a href="#how-good">How good is it?</a> ·
+<a href="https://arxiv.org/abs/2105.01839" target="_blank" rel="noreferrer">Paper</a></p>"""
 NOT_INSTALLED = "Not installed here: {names}. The rest works."
 ADJUST = "Adjust"
 WHY = "Why this answer?"
@@ -87,6 +87,7 @@ EXAMPLE_PHOTO = "photo {number}"
 
 # explain: boundary, refinement, words
 IN_PAPER = "In the paper"
+LARGE = "Open large"
 FOR = "“{expression}”, by {model}"
 QUOTED = "“{expression}”"
 BOUNDARY_HINT = "Where the network sees the outline of what you mean."
@@ -95,8 +96,8 @@ BOUNDARY_NONE = "This model has no boundary module; this is how steeply its prob
 BOUNDARY_ALT = "Boundary map of “{expression}” by {model}, over the greyed photo"
 BOUNDARY_SCALE = "how sure the network is of an outline"
 SLOPE_SCALE = "rise of the probability from pixel to pixel"
-REFINEMENT_HINT = """From coarse to fine: the answer in four steps, each sharper than the one before; the last is the mask. The
-white line is where the mask would end."""
+REFINEMENT_HINT = """From coarse to fine: the answer in four steps, each sharper than the one before; the last is the
+mask. The white line is where the mask would end."""
 REFINEMENT_PAPER = (
     "The side outputs SM₄ to SM₁ of the decoder's levels, Eq. 11; the boundary module leads from each to the next."
 )
@@ -107,8 +108,8 @@ LEVEL = "Step {step} of 4, {height} x {width} places"
 LEVEL_NOTE = "overlap with the last: {overlap:.2f}"
 LEVEL_LAST = "the answer"
 LEVEL_ALT = "Probability at level {level}, {height} by {width} places"
-WORDS_HINT = """Which places listen to which word: at each place the words share 100% between them. All pictures have one
-colour scale, so that they compare."""
+WORDS_HINT = """Which places listen to which word: at each place the words share 100% between them. All pictures have
+one colour scale, so that they compare."""
 WORDS_PAPER = "The softmax of alpha over the words, Eq. 2, at one of the encoder's stages."
 WORDS_SINGLE = "“{word}” is a single word: every place listens to it alone, so that there is nothing to compare."
 WORDS_CLICKED = "There are no words here: you pointed at it."
@@ -122,8 +123,8 @@ STAGE = "Encoder stage"
 STAGES = {3: "3 (fine, early)", 4: "4", 5: "5 (coarse, last)"}
 
 # attend
-ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what else in the photo does the network
-look at to judge this place? VCM weighs every other place, ACM 110 areas of four sizes."""
+ATTENTION_HINT = """Click a place, in any of the pictures, or move it with the sliders: what else in the photo does the
+network look at to judge this place? VCM weighs every other place, ACM 110 areas of four sizes."""
 ATTENTION_PAPER = (
     "A row of the affinity: of A₁ (VCM, Eq. 4), or of A₃, whose columns are the bins of four poolings (ACM, Eq. 7)."
 )
@@ -171,8 +172,8 @@ LOADED = "Models in use"
 FROM_APP = "shipped with the app"
 FROM_FOLDER = "folder {name}"
 WEIGHTS = "weights {sha256}"
-PRIVACY = """Photos and questions serve your visit alone: nobody else sees them; they are gone from the server an hour after the
-last. Your browser keeps those of this tab, so that a reload does not lose them."""
+PRIVACY = """Photos and questions serve your visit alone: nobody else sees them; they are gone from the server an hour
+after the last. Your browser keeps those of this tab, so that a reload does not lose them."""
 
 # takeaway, exports
 TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above;

@@ -76,7 +76,7 @@ def layout_drawer(service: Service, shared: Shared) -> tuple[gr.Accordion, dict[
     tabs, views = {}, {}
     with gr.Accordion(strings.WHY, open=False, elem_id="why") as drawer:
         with gr.Column(elem_id="results"):
-            with gr.Tabs(elem_id="tabs"):
+            with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
                 for name, layout in TABS.items():
                     with gr.Tab(strings.TABS[name], id=name) as tabs[name]:
                         views[name] = layout(service, shared)

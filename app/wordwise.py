@@ -121,7 +121,7 @@ def small(photo: render.Photo, result: Result, whole: Result, title: str, before
     elif whole.found.any():
         notes.append(strings.WORDWISE_OVERLAP.format(overlap=overlap(mask, whole.found)))
     alt = strings.WORDWISE_ALT if mask.any() else strings.WORDWISE_ALT_NOTHING
-    words = "" if result is whole else result.expression
+    words = result.expression if mask.any() and result is not whole else ""
     return Small(render.overlay(photo, mask), title, ", ".join(notes), alt.format(expression=result.expression), words)
 
 

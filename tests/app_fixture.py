@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app import api
+from app import api, strings
 from app.serve import launch
 from app.service import Service
 from cefnet.config import Decision
@@ -73,14 +73,14 @@ def presence(service: Service, threshold: float) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def app_service(tiny_config: Any, tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    """A VCM and an ACM model with random weights, which find everything present."""
+    """A VCM and an ACM model with random weights, which find everything present, everywhere in the photo."""
     folders = {}
     for name in NAMES:
         torch.manual_seed(len(folders))
         model = CEFNet(replace(tiny_config, attention=name.removeprefix("cefnet-"))).eval()
         folders[name] = str(tmp_path_factory.mktemp("weights") / name)
         words = count_words(["the red dog", "man on the left", "right"] * 50)
-        save(Path(folders[name]), model, Decision(), tiny_tokenizer, words, f"# {name}\n")
+        save(Path(folders[name]), model, Decision(mask_threshold=0.3), tiny_tokenizer, words, f"# {name}\n")
     service = Service.load(folders, device="cpu")
     set_presence(service, 0.0)
     return service
@@ -154,8 +154,7 @@ def visit(app: SimpleNamespace, browser: Any) -> Iterator[Callable[..., Any]]:
             page.on("request", lambda request: request.url.startswith(local) or foreign.append(request.url))
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.goto(app.url)
-            for name in NAMES:
-                page.locator(f"#mask-{name} img").wait_for()
+            page.locator("#asked li").first.wait_for()
             return page
 
         yield visit
@@ -170,16 +169,31 @@ def screenshot(page: Any, name: str) -> None:
 
 
 def upload(page: Any, image: np.ndarray, folder: Path, name: str = "photo.png") -> None:
-    """Gives the page a photo."""
+    """Gives the page a photo, which it then shows without anything asked."""
     Image.fromarray(image).save(folder / name)
-    page.locator("#photo button[aria-label='Remove Image']").click()
-    page.locator("#photo input[type=file]").set_input_files(folder / name)
-    page.locator("#photo img").wait_for()
+    give(page, folder / name)
+    page.locator("#canvas .said", has_text=strings.ASK_NOW).wait_for()
+
+
+def give(page: Any, file: Path) -> None:
+    """Gives the page a file by its button."""
+    page.locator("#ask input[type=file]").set_input_files(file)
 
 
 def ask(page: Any, expression: str) -> None:
     """Types and presses Enter; the answer is there when this returns."""
     page.fill("#expression textarea", expression)
     page.press("#expression textarea", "Enter")
-    last = expression.split(";")[-1].strip()
-    page.locator("#verdict", has_text=last).wait_for()
+    listed(page, expression.split(";")[-1].strip())
+
+
+def listed(page: Any, expression: str) -> Any:
+    """Waits until an expression is on the list, in focus and no longer being typed; gives its place there."""
+    item = page.locator("#asked li.now", has=page.locator(".name", has_text=expression))
+    item.locator("[data-do=next]").wait_for()
+    return item
+
+
+def names(page: Any) -> list[str]:
+    """What is on the list."""
+    return [text.strip() for text in page.locator("#asked .name").all_inner_texts()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from app_fixture import NAMES, noise
 from app.page import Shared, View
 from app.picture import picture_from
 from app.service import Answer, Focus, Service, Session
+from cefnet.result import Result
 
 VCM, ACM = NAMES
 
@@ -34,9 +35,28 @@ def now(answer: Answer) -> Focus:
 
 def absent(now: Focus) -> Focus:
     """The same, but for nothing being present."""
-    results = {name: tuple(one.decided(presence_threshold=1.0) for one in told)
-               for name, told in now.answer.results.items()}  # fmt: skip
-    return replace(now, answer=replace(now.answer, results=results))
+    return replace(now, answer=with_presence(now.answer, 1.0))
+
+
+def with_results(answer: Answer, results: Mapping[str, Sequence[Result]]) -> Answer:
+    """The answer with other results: one an item, by model."""
+    items = [
+        replace(
+            item, results={model: found[n] for model, found in results.items()}, seconds=dict.fromkeys(results, 1.0)
+        )
+        for n, item in enumerate(answer.items)
+    ]
+    return replace(answer, items=tuple(items))
+
+
+def with_presence(answer: Answer, *thresholds: float) -> Answer:
+    """The answer, its items (the last threshold counts for all further ones) decided at these presence thresholds."""
+    items = []
+    for n, item in enumerate(answer.items):
+        least = thresholds[min(n, len(thresholds) - 1)]
+        results = {name: one.decided(presence_threshold=least) for name, one in item.results.items()}
+        items.append(replace(item, results=results))
+    return replace(answer, items=tuple(items))
 
 
 class Page:
@@ -44,10 +64,8 @@ class Page:
 
     def __init__(self, tab: Callable[[Service, Shared], View], service: Service) -> None:
         with gr.Blocks() as self.blocks:
-            session, answer, index = gr.State(None), gr.State(None), gr.Radio([0, 1], value=0)
-            self.shared = Shared(
-                session, answer, index, gr.Radio(list(NAMES)), gr.Slider(0, 1), gr.Radio(["one", "all"])
-            )
+            session, answer, index, model = gr.State(None), gr.State(None), gr.State(0), gr.State(ACM)
+            self.shared = Shared(session, answer, index, model, gr.Slider(0, 1), gr.Radio(["one", "all"]))
             self.view = tab(service, self.shared)
 
     def part(self, elem_id: str) -> Any:

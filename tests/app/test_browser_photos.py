@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_fixture import ask, noise, screenshot, upload
+from app_fixture import ask, give, noise, screenshot, upload
 from bad_photos import cases
 
 # One of each kind: empty, no picture, another kind of picture, cut off, unpacks to gigabytes, odd numbers.
@@ -20,9 +20,7 @@ def test_what_is_no_photo_is_refused_plainly_and_the_page_goes_on(visit: Callabl
     found = {case.name: case for case in cases() if case.name in REFUSED}
     for name in REFUSED:
         (tmp_path / name).write_bytes(found[name].make())
-        if page.locator("#photo button[aria-label='Remove Image']").count():
-            page.locator("#photo button[aria-label='Remove Image']").click()
-        page.locator("#photo input[type=file]").set_input_files(tmp_path / name)
+        give(page, tmp_path / name)
         toast = page.locator(".toast-body").last
         toast.wait_for()
         said = toast.inner_text()

@@ -3,16 +3,16 @@
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
 from app_fixture import NAMES, noise
+from tab_fixture import with_results
 
 from app import compare, strings
-from app.compare import Cost, Sized, costs, costs_of, slide, tab, table, words_for
+from app.compare import Cost, Sized, costs, costs_of, tab, table, words_for
 from app.page import Shared, View
 from app.picture import picture_from
 from app.service import Answer, Service, Session
@@ -46,12 +46,6 @@ def test_agreement_in_words_by_hand() -> None:
     assert "both: 30.0%" in said and "only VCM: 10.0%" in said and "only &lt;b&gt;mine: 20.0%" in said
     assert "<b>0.50</b>" in said  # 30 of 60
     assert strings.NEITHER in words_for([rectangle(0, 0)] * 2, NAMES)
-
-
-def test_the_slider_works_by_keyboard_and_says_what_it_shows() -> None:
-    shown = slide(noise(10, 10), [rectangle(0, 4), rectangle(1, 6)], ["cefnet-vcm", '"><b>'])
-    assert shown.count("<img") == shown.count('alt="The photo with the mask of ') == 2
-    assert '<input type="range"' in shown and "aria-label=" in shown and "<b>" not in shown
 
 
 def test_tables_are_plain_text() -> None:
@@ -136,7 +130,7 @@ def test_nothing_found_by_either_is_said(app_service: Service, answer: Answer) -
     _, handlers, parts = lay_out(app_service)
     absent = {name: tuple(one.decided(presence_threshold=1.0) for one in found)
               for name, found in answer.results.items()}  # fmt: skip
-    drawn = handlers["follow"](1.0, replace(answer, results=absent), NAMES[0], 0, 0.5, "all", None)
+    drawn = handlers["follow"](1.0, with_results(answer, absent), NAMES[0], 0, 0.5, "all", None)
     assert strings.NEITHER in drawn[parts["agreement-legend"]]
     assert drawn[parts["compare-facts"]].count(strings.NOTHING_NOTE) == 2
 
@@ -146,7 +140,7 @@ def test_models_of_other_names_and_one_alone(app_service: Service, answer: Answe
     view, handlers, parts = lay_out(Service({"mine": second, "yours": first, "theirs": first}))
     found = answer.results
     named = {"mine": found[NAMES[1]], "yours": found[NAMES[0]], "theirs": found[NAMES[0]]}
-    told = replace(answer, results=named, seconds=dict.fromkeys(named, 1.0))
+    told = with_results(answer, named)
     drawn = handlers["follow"](1.0, told, "theirs", 0, 0.5, "all", None)
     assert "mine and yours" in drawn[parts["compare-about"]] and "theirs" not in drawn[parts["compare-facts"]]
     view, handlers, parts = lay_out(Service({"mine": first}))

@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from app_fixture import NAMES, noise
-from tab_fixture import ACM, VCM, Page, absent, images, inputs
+from tab_fixture import ACM, VCM, Page, absent, images, inputs, with_results
 
 from app import attend, explain, parts
 from app.picture import picture_from
@@ -86,7 +86,9 @@ def test_refinement_goes_from_coarse_to_fine_in_each_levels_own_places(now: Focu
         level[:, : level.shape[1] // 2] = 0.9  # the left half, at every level
     result = replace(now.answer.results[ACM][0], levels=levels)
     pictures = explain.refinement(with_result(now, result, 0.5))
-    assert [one.title for one in pictures] == ["SM₄, 2 x 2", "SM₃, 8 x 8", "SM₂, 16 x 16", "SM₁, 16 x 16"]
+    assert [one.title for one in pictures] == [
+        f"Step {n} of 4, {side} x {side} places" for n, side in enumerate((2, 8, 16, 16), 1)
+    ]
     assert pictures[2].note == "overlap with the last: 1.00" and pictures[3].note == "the answer"
     photo = now.answer.picture.pixels
     for one in pictures:  # no blur between places: the heat ends at the middle
@@ -111,7 +113,7 @@ def test_refinement_draws_no_mask_where_nothing_is_present(app_service: Service,
 
 def with_result(now: Focus, result: Any, threshold: float) -> Focus:
     results = {**now.answer.results, now.model: (result, *now.answer.results[now.model][1:])}
-    return replace(now, answer=replace(now.answer, results=results).decided(threshold))
+    return replace(now, answer=with_results(now.answer, results).decided(threshold))
 
 
 # Words

@@ -17,6 +17,7 @@ from app.picture import SHOWN_SIDE, picture_from
 from app.service import (
     MOST_EXPRESSIONS,
     REMEMBERED_ANSWERS,
+    Answer,
     Service,
     Session,
 )
@@ -112,11 +113,16 @@ def test_features_are_dropped_when_they_take_too_much(service: Service, monkeypa
 
 def test_the_last_answers_are_kept(service: Service) -> None:
     session = Session()
-    picture = picture_from(noise(20, 20))
-    answers = [service.ask(session, picture, [f"dog {n}"]) for n in range(REMEMBERED_ANSWERS + 2)]
+    pictures = [picture_from(noise(20, 20, n)) for n in range(REMEMBERED_ANSWERS + 2)]
+    answers = [service.ask(session, picture, ["dog"]) for picture in pictures]
     for answer in answers:
         session.add(answer)
     assert session.answers == answers[2:]
+    longer = answers[5].with_items(service.ask(session, pictures[5], ["cat"]).items)
+    session.add(longer)  # one a picture, the newest last
+    assert session.answers[-1] is longer and len(session.answers) == REMEMBERED_ANSWERS
+    session.add(replace(longer, items=()))
+    assert [one.picture.digest for one in session.answers] == [one.digest for one in (*pictures[2:5], *pictures[6:])]
 
 
 def test_more_expressions_than_colours_are_refused(service: Service) -> None:
@@ -149,18 +155,32 @@ def test_several_expressions_come_from_lines_and_semicolons() -> None:
         expressions(" ;\n ")
 
 
-def test_the_answer_in_sight_is_not_asked_for_again(service: Service, tmp_path: Path) -> None:
-    session, path = Session(), str(tmp_path / "a.png")
-    Image.fromarray(noise(20, 20)).save(path)
-    first = ask.answer(service, session, None, path, "dog; cat")
-    assert ask.answer(service, session, first, path, " dog\ncat ") is first
-    assert ask.answer(service, session, first, path, "cat; dog").expressions == ("cat", "dog")
-    Image.fromarray(noise(20, 20, 1)).save(tmp_path / "b.png")
-    other = ask.answer(service, session, first, str(tmp_path / "b.png"), "dog; cat")
-    assert other.picture.digest != first.picture.digest
-    session.add(first)
-    session.add(first)
-    assert session.answers == [first]
+def test_what_is_on_the_list_is_not_asked_for_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, own = [], service.ask
+    monkeypatch.setattr(service, "ask", lambda *question: asked.append(question[2]) or own(*question))
+    session, empty = Session(), Answer(picture_from(noise(20, 20)))
+    two, index, new = ask.listed(service, session, empty, 0, ["dog", "cat"])
+    assert (two.expressions, index, new) == (("dog", "cat"), 1, 2)
+    same, index, new = ask.listed(service, session, two, 0, ["dog"])
+    assert (same.items, index, new) == (two.items, 0, 0) and asked == [["dog", "cat"]]
+    # what was being typed goes, what it has become is asked for, and Enter asks for nothing again
+    typed, index, new = ask.listed(service, session, two, 1, ["cats"])
+    assert (typed.expressions, index, new) == (("dog", "cats"), 1, 1) and asked[1:] == [["cats"]]
+    entered, index, _ = ask.listed(service, session, typed, 1, ["cats"])
+    assert entered.items == typed.items and len(asked) == 2
+    with pytest.raises(gr.Error, match="Add a photo first"):
+        ask.listed(service, session, None, 0, ["dog"])
+
+
+def test_a_full_list_is_refused_before_anything_is_asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = picture_from(noise(20, 20))
+    full = service.ask(Session(), picture, [f"dog {n}" for n in range(MOST_EXPRESSIONS)])
+    assert len({item.colour for item in full.items}) == MOST_EXPRESSIONS
+    monkeypatch.setattr(service, "ask", pytest.fail)
+    with pytest.raises(ValueError, match="Remove some of them first"):
+        ask.listed(service, Session(), full, 0, ["cat"])
+    freed = full.without(full.items[3].key)
+    assert freed.with_items([full.items[3]]).items[-1].colour == 3  # the colour that is free; the others keep theirs
 
 
 def test_loading_takes_any_model_argument(tiny_checkpoint: Path) -> None:

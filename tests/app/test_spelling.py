@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import spelling
+from app.service import Item
 from app.spelling import KNOWN, MOST, WELL_KNOWN, Doubt, help_for, nearest, replace_word, unsure
+from cefnet.result import Result
 from cefnet.weights import SHIPPED
 from tests.cefnet.test_regions import LEFT, RIGHT, result
 
@@ -109,18 +111,21 @@ def test_help_says_what_is_doubted_and_offers_replacements() -> None:
 
 
 def test_expressions_that_several_places_fit_are_said_to_be_so() -> None:
-    clear, unclear = result({LEFT: 0.8}), result({LEFT: 0.8, RIGHT: 0.8})
-    answers = {"cefnet-vcm": (clear, clear, unclear), "cefnet-acm": (clear, unclear, unclear)}
-    said = spelling.several(SimpleNamespace(expressions=("a", "<b>", "c"), results=answers))  # type: ignore[arg-type]
-    assert "“a”" not in said and "“&lt;b&gt;” about equally well, by ACM." in said
-    assert "Two places fit “c” about equally well." in said
+    clear, unclear = (result(places).decided(regions="one") for places in ({LEFT: 0.8}, {LEFT: 0.8, RIGHT: 0.8}))
+
+    def item(text: str, vcm: Result, acm: Result) -> Item:
+        return Item(1, text, {"cefnet-vcm": vcm, "cefnet-acm": acm}, {})
+
+    assert spelling.several(item("a", clear, clear)) == ""
+    assert "“&lt;b&gt;” about equally well, by ACM." in spelling.several(item("<b>", clear, unclear))
+    assert "Two places fit “c” about equally well." in spelling.several(item("c", unclear, unclear))
+    every = unclear.decided(regions="all")
+    assert spelling.several(item("c", every, every)) == ""  # all are taken: there is nothing to say
     with gr.Blocks():
         part = spelling.layout()
     models = SimpleNamespace(predictors={"cefnet-vcm": SimpleNamespace(words=WORDS)})
-    answer = SimpleNamespace(expressions=("a roght",), results={"cefnet-vcm": (unclear,)})
-    told = spelling.show(part, models, answer)  # type: ignore[arg-type]
+    told = spelling.show(part, models, item("a roght", unclear, unclear))  # type: ignore[arg-type]
     note = told[part.note]["value"]
     assert "hardly know" in note and "Two places fit" in note and told[part.choices]["visible"]
-    answer = SimpleNamespace(expressions=("a dog",), results={"cefnet-vcm": (unclear,)})
-    told = spelling.show(part, models, answer)  # type: ignore[arg-type]
+    told = spelling.show(part, models, item("a dog", unclear, unclear))  # type: ignore[arg-type]
     assert told[part.note]["visible"] and "hardly" not in told[part.note]["value"] and not told[part.choices]["visible"]

@@ -16,6 +16,7 @@ import pytest
 from app_fixture import NAMES, WAIT, noise
 from PIL import Image
 from pycocotools.coco import COCO
+from tab_fixture import with_results
 
 from app import exports, figure, strings
 from app.picture import picture_from
@@ -45,7 +46,7 @@ def absent(answer: Answer, *which: tuple[str, int]) -> Answer:
         )
         for model, results in answer.results.items()
     }
-    return replace(answer, results=results)
+    return with_results(answer, results)
 
 
 def read(png: bytes, mode: str) -> np.ndarray:

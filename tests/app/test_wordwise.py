@@ -106,9 +106,9 @@ def test_the_word_that_matters_is_named(now: Focus) -> None:
         return shown.decided(mask_threshold=0.5)
 
     whole = result(8)
-    assert "“b” changes the mask most" in wordwise.summary("ab", [result(6), result(2)], whole)
-    assert "25% of the mask stays" in wordwise.summary("ab", [result(6), result(2)], whole)  # 2 of 8 columns
-    assert "at least 88% stays" in wordwise.summary("ab", [result(8), result(7)], whole)
+    assert "Without “b” the answer would be another one" in wordwise.summary("ab", [result(6), result(2)], whole)
+    assert "it shares 25%" in wordwise.summary("ab", [result(6), result(2)], whole)  # 2 of 8 columns
+    assert "at least 88% of the mask stays" in wordwise.summary("ab", [result(8), result(7)], whole)
     assert wordwise.summary("ab", [result(0), result(7)], whole) == "Without “a” no mask is left."
     assert "no mask here" in wordwise.summary("ab", [result(6), result(2)], whole.decided(presence_threshold=1.0))
 

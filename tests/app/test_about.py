@@ -9,8 +9,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from app.about import footer
 from app.environment import models_from_environment
-from app.footer import footer
 from app.service import Service
 from cefnet import weights
 from cefnet.predictor import Predictor
@@ -49,7 +49,7 @@ def test_the_footer_says_what_is_loaded_and_no_path(service: Service) -> None:
 
 
 def test_shipped_weights_are_called_so(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.footer.SHIPPED", tmp_path / "secret")
+    monkeypatch.setattr("app.about.SHIPPED", tmp_path / "secret")
     service.predictors["mine"].source = str(tmp_path / "secret" / "run7")
     assert "<b>mine</b> (shipped with the app" in footer(service)
 
