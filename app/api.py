@@ -19,7 +19,7 @@ from app.picture import Picture, picture_from
 from app.service import Service, Session
 from cefnet import render
 from cefnet.config import regions_of
-from cefnet.result import Result
+from cefnet.result import Click, Result
 
 SIDES = 64, 640  # pixels, the least and the most of the network's input
 
@@ -33,13 +33,14 @@ class Found:
     """What one model says about one expression: maps as large as the photo, and as large as the shown picture."""
 
     model: str
+    precision: str
     picture: Picture
     whole: Result
     shown: Result
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, in the photo's own pixels."""
-        return {"model": self.model, **self.whole.to_dict()}
+        return {"model": self.model, "precision": self.precision, **self.whole.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Api:
     def segment(
         self, photo: str | None, expression: str | None, model: str,
         mask_threshold: float | None = None, presence_threshold: float | None = None, size: int | None = None,
-        regions: str | None = None, one_region: bool | None = None,
+        regions: str | None = None, one_region: bool | None = None, clicks: list[list[Any]] | None = None,
     ) -> tuple[dict[str, Any], Pixels, Pixels]:  # fmt: skip
         """Finds what an expression such as "dog on the left" names in a photo, and gives its mask.
 
@@ -65,16 +66,19 @@ class Api:
             regions: Of several separate regions, the mask is the strongest ("one"), all ("all"), or as the model says
                 ("auto", if it can). Default: the model's own.
             one_region: The older name of regions: true is "one", false is "all".
+            clicks: Where somebody pointed, a list of [y, x, true or false] in pixels of the photo: true says "this
+                belongs to it", false "this does not". Only models whose config has clicks take them; with a true one
+                the expression may be empty.
 
         Returns:
-            JSON, in the photo's own pixels: model, expression, score, present, mask_threshold, presence_threshold,
-            regions, box (x_min, y_min, x_max, y_max), area (a fraction of the photo), mask (COCO RLE), timings
-            (seconds).
+            JSON, in the photo's own pixels: model, precision (of the arithmetic), expression, clicks, score, presence,
+            several, present, mask_threshold, presence_threshold, regions, box (x_min, y_min, x_max, y_max), area (a
+            fraction of the photo), mask (COCO RLE), timings (seconds).
             The mask as a PNG of 0 and 255, as large as the photo; all 0 where nothing matches.
             The photo, at most 1024 pixels long, with the mask over it.
         """
         decided = chosen(mask_threshold, presence_threshold, regions, one_region)
-        found = self.find(Session(), read(photo), expression, model, decided, size)
+        found = self.find(Session(), read(photo), expression, model, decided, size, places(clicks))
         return found.to_dict(), render.grey(found.whole.found), render.overlay(found.picture.pixels, found.shown.found)
 
     def compare(
@@ -158,7 +162,7 @@ class Api:
 
     def find(
         self, session: Session, picture: Picture, expression: str | None, model: str,
-        decided: Chosen, size: int | None = None,
+        decided: Chosen, size: int | None = None, clicks: Sequence[Click] = (),
     ) -> Found:  # fmt: skip
         """Asks one model; what is None is the model's own.
 
@@ -166,11 +170,19 @@ class Api:
             gr.Error: Nothing is asked for.
             ValueError: The expression or the size cannot be used, or the model cannot decide so.
         """
-        if expression is None or not expression.strip():
+        expression = expression or ""
+        if not expression.strip() and not any(click.here for click in clicks):
             raise plain(strings.API_NO_EXPRESSION)
-        (shown,), _ = self.service.segment(session, picture, model, [expression], size)
+        (height, width), (rows, columns) = picture.size, picture.pixels.shape[:2]
+        for click in clicks:
+            if not (0 <= click.y < height and 0 <= click.x < width):
+                raise ValueError(strings.API_OUTSIDE.format(y=click.y, x=click.x, height=height, width=width))
+        seen = [replace(click, y=click.y * rows / height, x=click.x * columns / width) for click in clicks]
+        (shown,), _ = self.service.segment(session, picture, model, [expression], size, clicks=[seen] if seen else None)
         shown = shown.decided(shown.decision.changed(*decided))
-        return Found(model, picture, replace(shown, height=picture.size[0], width=picture.size[1]), shown)
+        whole = replace(shown, height=height, width=width, clicks=tuple(clicks))
+        precision = str(self.service.predictors[model].dtype).removeprefix("torch.")
+        return Found(model, precision, picture, whole, shown)
 
 
 def endpoints(service: Service) -> None:
@@ -180,7 +192,7 @@ def endpoints(service: Service) -> None:
     """
     api, names = Api(service), list(service.predictors)
     with gr.Column(visible=False):
-        model = fields.choice("model", strings.API_MODEL, names, 0)
+        model = fields.choice("model", strings.API_MODEL, names, len(names) - 1)  # that which the page explains first
         question = [fields.photo(), gr.Textbox(label=strings.API_EXPRESSION), model]
         mask = fields.number("mask_threshold", strings.API_MASK_THRESHOLD, 0, 1)
         presence = fields.number("presence_threshold", strings.API_PRESENCE_THRESHOLD, 0, 1)
@@ -188,9 +200,10 @@ def endpoints(service: Service) -> None:
         regions = fields.regions("regions", strings.API_REGIONS)
         one = fields.flag("one_region", strings.API_ONE_REGION)
         segmented = [fields.told(), fields.picture("mask"), fields.picture("overlay")]
-        add(api.segment, [*question, mask, presence, size, regions, one], segmented)
+        clicks = fields.clicks("clicks", strings.API_CLICKS)
+        add(api.segment, [*question, mask, presence, size, regions, one, clicks], segmented)
         if len(names) > 1:
-            other = fields.choice("other", strings.API_OTHER, names, 1)
+            other = fields.choice("other", strings.API_OTHER, names, 0)
             compared = [fields.told(), fields.picture("agreement")]
             add(api.compare, [*question, other, mask, presence, size, regions, one], compared)
         stage = fields.number("stage", strings.API_STAGE, 3, 5, value=5, precision=0)
@@ -221,6 +234,11 @@ def chosen(
     if regions is not None:
         raise plain(strings.API_BOTH)
     return mask_threshold, presence_threshold, regions_of(one_region)
+
+
+def places(clicks: list[list[Any]] | None) -> list[Click]:
+    """What was pointed at."""
+    return [Click(float(y), float(x), here) for y, x, here in clicks or []]
 
 
 def read(path: str | None) -> Picture:

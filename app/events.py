@@ -33,6 +33,7 @@ class Page:
     draft: gr.State  # how many items at the end of the list are still being typed
     views: dict[str, View]  # tab of the drawer -> what it shows
     take: View  # the files and the code to take away
+    taking: gr.Accordion  # holds them
     tabs: dict[str, gr.Tab]
     drawer: gr.Accordion
     opened: gr.State  # (whether the drawer is open, which tab is)
@@ -332,7 +333,7 @@ def connect_examples(page: Page, service: Service, blocks: gr.Blocks) -> None:
     redraw(page, page.examples.select(plainly(chosen), page.state, outputs, **quiet))
     redraw(page, page.history.select(plainly(again), page.state, outputs, **quiet))
     kept = gr.JSON(visible=False)
-    blocks.load(plainly(first), [kept, *page.state], outputs, js=KEPT, **quiet)
+    redraw(page, blocks.load(plainly(first), [kept, *page.state], outputs, js=KEPT, **quiet))
 
 
 def connect_views(page: Page, service: Service) -> None:
@@ -348,6 +349,7 @@ def connect_views(page: Page, service: Service) -> None:
     redraw(page, gr.on(changes, plainly(again), page.state, page.outputs, **options))
     for name, tab in page.tabs.items():
         tab.select(_opens(name), page.opened, page.opened, **HIDDEN).then(**drawing(page))
+    page.taking.expand(**drawing(page))
     page.drawer.expand(lambda opened: (True, opened[1]), page.opened, page.opened, **HIDDEN).then(**drawing(page))
     page.drawer.collapse(lambda opened: (False, opened[1]), page.opened, page.opened, **HIDDEN)
 

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,8 @@ from app.service import Answer, Focus
 from cefnet import render
 from cefnet.result import Result, run_lengths
 
-FIGURE_SIDE = 640  # pixels of a figure's panel: what its print size can show
+FIGURE_SIDE = 480  # pixels of a figure's panel: what its print size can show
+MARGIN = 2  # pixels round a cut-out
 NAME_LETTERS = 40
 
 
@@ -50,68 +52,96 @@ def own_size(answer: Answer, result: Result) -> Result:
 
 def mask_png(now: Focus) -> bytes:
     """The mask as a lossless one-channel PNG of 0 and 255, as large as the photo."""
-    return render.png(render.grey(own_size(now.answer, now.result).found))
+    return mask_file(own_size(now.answer, now.result).found)
 
 
-def cutout_png(now: Focus, photo: NDArray[np.uint8] | None = None) -> bytes:
-    """The mask's part of the photo, the rest transparent, as large as the photo.
+def mask_file(mask: NDArray[np.bool_]) -> bytes:
+    """H x W as a PNG of 0 and 255."""
+    return render.png(mask.astype(np.uint8) * np.uint8(255))
+
+
+def cutout_png(now: Focus) -> bytes:
+    """The mask's part of the photo, cropped to it, its edge a pixel soft, the rest transparent."""
+    return cropped(*_photo_and_mask(now))
+
+
+def whole_cutout_png(now: Focus) -> bytes:
+    """The mask's part of the photo with a hard edge, the rest transparent, as large as the photo."""
+    return render.png(render.cutout(*_photo_and_mask(now)))
+
+
+def _photo_and_mask(now: Focus) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    photo = now.answer.picture.full()
+    return photo, replace(now.result, height=photo.shape[0], width=photo.shape[1]).found
+
+
+def cropped(photo: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
+    """A cut-out with a soft edge and a margin of `MARGIN` pixels as a PNG; one pixel where the mask is empty."""
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(ys):
+        return render.png(np.zeros((1, 1, 4), np.uint8))
+    rows = slice(max(int(ys[0]) - MARGIN, 0), int(ys[-1]) + 1 + MARGIN)
+    columns = slice(max(int(xs[0]) - MARGIN, 0), int(xs[-1]) + 1 + MARGIN)
+    return render.png(render.cutout(photo[rows, columns], mask[rows, columns], soft=True))
+
+
+def boundary_png(now: Focus) -> bytes:
+    """The boundary map of 0 to 255, as large as what is shown: the network's own grid is smaller still."""
+    return render.png(render.grey(now.result.boundary))
+
+
+def coco(answer: Answer, model: str) -> dict[str, Any]:
+    """One model's masks in COCO's format, that of its "results" included (score); one category an expression.
 
     Args:
-        now: What to cut out.
-        photo: H x W x 3 uint8, the photo's own pixels where they are read already.
-    """
-    photo = now.answer.picture.full() if photo is None else photo
-    height, width = photo.shape[:2]
-    return render.png(render.cutout(photo, replace(now.result, height=height, width=width).found))
-
-
-def coco(answer: Answer) -> dict[str, Any]:
-    """Every mask in COCO's format, that of its "results" included (score); one category an expression.
-
-    Args:
-        answer: Decided with one mask threshold for all models.
+        answer: What was asked.
+        model: Whose masks.
 
     Returns:
-        Info, images, categories, annotations (one a model and expression that has a mask: segmentation as compressed
-        RLE, bbox x, y, width, height and area in pixels, score, expression, model, regions) and absent (what was not
-        found).
+        Info, images, categories, annotations (one an expression that has a mask: segmentation as compressed RLE, bbox
+        x, y, width, height and area in pixels, score, expression, model, regions) and absent (what was not found).
     """
+    return _coco(answer, model, [annotation(now, own_size(answer, now.result).found) for now in every(answer, model)])
+
+
+def annotation(now: Focus, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """One mask, as large as the photo, as COCO's entry, without its id; without a shape where it is empty."""
+    entry = {
+        "image_id": 1, "category_id": now.index + 1, "expression": now.result.expression, "model": now.model,
+        "score": now.result.score, "regions": now.result.decision.regions,
+    }  # fmt: skip
+    if not mask.any():
+        return entry
+    rle = run_lengths(mask)
+    box, area = coco_mask.toBbox(rle).tolist(), int(coco_mask.area(rle))
+    return {**entry, "segmentation": rle, "bbox": box, "area": area, "iscrowd": 0}
+
+
+def _coco(answer: Answer, model: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
     height, width = answer.picture.size
-    shown = every(answer)
-    told: dict[str, Any] = {
-        "info": {"description": strings.COCO_INFO, "mask_threshold": shown[0].result.decision.mask_threshold},
+    found = [one for one in entries if "area" in one]
+    decision = answer.results[model][0].decision
+    return {
+        "info": {"description": strings.COCO_INFO, "model": model, "mask_threshold": decision.mask_threshold},
         "images": [{"id": 1, "file_name": photo_name(answer), "height": height, "width": width}],
         "categories": [{"id": n, "name": text} for n, text in enumerate(answer.expressions, 1)],
-        "annotations": [],
-        "absent": [],
+        "annotations": [{"id": n, **one} for n, one in enumerate(found, 1)],
+        "absent": [one for one in entries if "area" not in one],
     }
-    for now in shown:
-        entry = {
-            "image_id": 1, "category_id": now.index + 1, "expression": now.result.expression, "model": now.model,
-            "score": now.result.score, "regions": now.result.decision.regions,
-        }  # fmt: skip
-        mask = own_size(answer, now.result).found
-        if not mask.any():
-            told["absent"].append(entry)
-            continue
-        rle = run_lengths(mask)
-        shape = {
-            "segmentation": rle,
-            "bbox": coco_mask.toBbox(rle).tolist(), "area": int(coco_mask.area(rle)), "iscrowd": 0,
-        }  # fmt: skip
-        told["annotations"].append({"id": len(told["annotations"]) + 1, **entry, **shape})
-    return told
 
 
-def coco_json(answer: Answer) -> bytes:
+def coco_json(answer: Answer, model: str) -> bytes:
     """`coco` as a file."""
-    return json.dumps(coco(answer), indent=1, ensure_ascii=False).encode()
+    return _json(coco(answer, model))
 
 
-def every(answer: Answer) -> list[Focus]:
-    """Each expression by each model."""
-    count = range(len(answer.expressions))
-    return [Focus(answer, model, n) for n in count for model in answer.results]
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+
+
+def every(answer: Answer, model: str) -> list[Focus]:
+    """Each expression by one model."""
+    return [Focus(answer, model, n) for n in range(len(answer.items))]
 
 
 def paper_figure(now: Focus) -> figure.Figure:
@@ -144,16 +174,41 @@ def figure_file(now: Focus, kind: Literal["png", "pdf"]) -> bytes:
     return figure.save(paper_figure(now), kind)
 
 
-def everything(now: Focus, models: str) -> bytes:
+def everything(now: Focus, models: str) -> Iterator[float | bytes]:
     """All of the above of all expressions by every model, as a ZIP with a README.
 
     Args:
         now: The answer, and the model that the figures look into.
         models: Which models these are, for the README.
+
+    Yields:
+        How far it is, 0..1; at last the file.
     """
-    answer, decision = now.answer, now.result.decision
+    answer = now.answer
     folders = [f"{n}-{slug(text)}".rstrip("-") for n, text in enumerate(answer.expressions, 1)]
-    said = {
+    file, photo = io.BytesIO(), answer.picture.full()
+    annotations: dict[str, list[dict[str, Any]]] = {model: [] for model in answer.results}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
+        for n, folder in enumerate(folders):
+            for model in annotations:
+                one = Focus(answer, model, n)
+                mask = own_size(answer, one.result).found
+                annotations[model].append(annotation(one, mask))
+                archive.writestr(f"{folder}/{slug(model)}/mask.png", mask_file(mask))
+                if mask.any() and mask.shape == photo.shape[:2]:
+                    archive.writestr(f"{folder}/{slug(model)}/cutout.png", cropped(photo, mask))
+                archive.writestr(f"{folder}/{slug(model)}/boundary.png", boundary_png(one))
+            archive.writestr(f"{folder}/figure.png", figure.save(paper_figure(replace(now, index=n)), "png"))
+            yield (n + 1) / len(folders)
+        for model, entries in annotations.items():
+            archive.writestr(f"annotations-{slug(model)}.json", _json(_coco(answer, model, entries)))
+        archive.writestr("README.txt", strings.ZIP_README.format(**_about(now, folders, models)))
+    yield file.getvalue()
+
+
+def _about(now: Focus, folders: list[str], models: str) -> dict[str, Any]:
+    answer, decision = now.answer, now.result.decision
+    return {
         "photo": photo_name(answer),
         "threshold": decision.mask_threshold,
         "regions": strings.REGIONS_NOTE[decision.regions],
@@ -161,18 +216,3 @@ def everything(now: Focus, models: str) -> bytes:
         "models": models,
         "expressions": "\n".join(f"{name}/: {text}" for name, text in zip(folders, answer.expressions, strict=True)),
     }
-    file, photo = io.BytesIO(), answer.picture.full()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("README.txt", strings.ZIP_README.format(**said))
-        archive.writestr("annotations.json", coco_json(answer))
-        for one in every(answer):
-            folder = f"{folders[one.index]}/{slug(one.model)}"
-            archive.writestr(f"{folder}/mask.png", mask_png(one))
-            if one.result.present:
-                archive.writestr(f"{folder}/cutout.png", cutout_png(one, photo))
-            archive.writestr(f"{folder}/boundary.png", render.png(render.grey(own_size(answer, one.result).boundary)))
-        for n, name in enumerate(folders):
-            drawn = paper_figure(replace(now, index=n))
-            archive.writestr(f"{name}/figure.png", figure.save(drawn, "png"))
-            archive.writestr(f"{name}/figure.pdf", figure.save(drawn, "pdf"))
-    return file.getvalue()

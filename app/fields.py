@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from app.errors import plain
 from app.fetch import bounded, stored
 from cefnet.arguments import from_base64, is_data_url
 from cefnet.config import REGIONS, regions_of
+from cefnet.predictor import MOST_CLICKS
 
 
 def photo() -> gr.Image:
@@ -113,6 +116,30 @@ def regions(name: str, label: str) -> gr.Dropdown:
     older: dict[Any, str] = {one: regions_of(one) for one in (True, False)}
     component.preprocess = ({None: None} | {one: one for one in REGIONS} | older).__getitem__
     return checked(component, strings.API_CHOICE.format(name=name, choices=", ".join(REGIONS)))
+
+
+CLICKS = {  # their JSON schema
+    "type": "array",
+    "items": {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "boolean"}]}},
+}
+
+
+def clicks(name: str, label: str) -> gr.JSON:
+    """A list of [y, x, true or false], which may be left out."""
+    component: Any = gr.JSON(label=label)
+
+    def listed(payload: Any) -> Any:
+        payload = json.loads(payload) if isinstance(payload, str) else payload
+        for y, x, here in payload if payload is not None else []:
+            if type(here) is not bool or not (math.isfinite(y) and math.isfinite(x)):
+                raise ValueError(payload)
+        if payload is not None and len(payload) > MOST_CLICKS:
+            raise ValueError(payload)
+        return payload
+
+    component.preprocess = listed
+    component.api_info = lambda: CLICKS
+    return checked(component, strings.API_NO_CLICKS.format(name=name, most=MOST_CLICKS))
 
 
 def checked(component: Any, message: str) -> Any:

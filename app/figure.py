@@ -6,7 +6,7 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -65,7 +65,8 @@ def save(figure: Figure, kind: Literal["png", "pdf"]) -> bytes:
     """The figure as a file, undated."""
     file = io.BytesIO()
     undated = {"CreationDate": None} if kind == "pdf" else {}
-    figure.savefig(file, format=kind, metadata={"Title": "CEFNet"} | undated)
+    options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if kind == "png" else {}
+    figure.savefig(file, format=kind, metadata={"Title": "CEFNet"} | undated, **options)
     return file.getvalue()
 
 

@@ -176,12 +176,14 @@ PRIVACY = """Photos and questions serve your visit alone: nobody else sees them;
 after the last. Your browser keeps those of this tab, so that a reload does not lose them."""
 
 # takeaway, exports
-TAKE_HINT = """Files are made when you ask for them. Mask, cut-out and figure are of the expression and model above;
-mask and cut-out are as large as your photo."""
+TAKE_HINT = """Files are made when you ask for them, in your photo's own pixels. Mask, cut-out and figure are of the
+expression and model in sight; the COCO file holds all expressions by that model."""
 DOWNLOADS = {
-    "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "png": "Figure (PNG)", "pdf": "Figure (PDF)",
-    "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
+    "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "whole": "Cut-out, hard edges, whole frame (PNG)",
+    "png": "Figure (PNG)", "pdf": "Figure (PDF)", "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
 }  # fmt: skip
+PROGRESS = "{title}: {done:.0f}%"
+CANCEL = "Cancel"
 SNIPPETS_HINT = "The same question as code:"
 SNIPPETS = {"client": "Python (API)", "curl": "curl (API)", "library": "Python (library)"}
 FIGURE_BOUNDARY = "Boundary, by {model}"
@@ -206,13 +208,13 @@ Expressions, each in its folder
 {expressions}
 
 In each folder
-figure.png, figure.pdf   photo, every model's mask; boundary and words of {focus}
-MODEL/mask.png           255 where the expression is, else 0; as large as the photo; all 0: nothing matches
-MODEL/cutout.png         the mask's part of the photo, the rest transparent; only where something matches
-MODEL/boundary.png       the boundary map, 0 to 255
+figure.png           photo, every model's mask; boundary and words of {focus}
+MODEL/mask.png       255 where the expression is, else 0; as large as the photo; all 0: nothing matches
+MODEL/cutout.png     the mask's part of the photo, cropped to it, the rest transparent; only where something matches
+MODEL/boundary.png   the boundary map, 0 to 255, at most 1024 pixels long
 
-annotations.json   all masks in COCO format: compressed RLE, box (x, y, width, height), area, score, expression, model,
-                   regions; "absent" names what was not found
+annotations-MODEL.json   the model's masks in COCO format: compressed RLE, box (x, y, width, height), area, score,
+                         expression, model, regions; "absent" names what was not found
 """
 
 # api
@@ -226,6 +228,8 @@ API_SIZE = "Side in pixels of the network's input, a multiple of 32; None: the m
 API_REGIONS = """Of several separate regions, which are the mask: one (the strongest), all, or auto (as the model says,
 if it can); None: the model's own"""
 API_ONE_REGION = "The older name of regions: true is one, false is all"
+API_CLICKS = "Clicks: a list of [y, x, true (this one) or false (not this)], in pixels of the photo"
+API_NO_CLICKS = "{name} must be a list of [y, x, true or false], such as [[120, 200, true]], at most {most}."
 API_STAGE = "Encoder stage: 3, 4 or 5"
 API_Y = "Place that attends: pixels of the photo from its top; None: the most certain"
 API_X = "Place that attends: pixels of the photo from its left; None: the most certain"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,13 @@ class Download:
     """A file to take away.
 
     Attributes:
-        make: The file.
+        make: The file, or steps of making it: how far it is, 0..1, and at last the file.
         name: Begins its name, before the expression.
         ending: Ends it.
         always: Whether there is one where nothing was found.
     """
 
-    make: Callable[[Focus], bytes]
+    make: Callable[[Focus], bytes | Iterator[float | bytes]]
     name: str
     ending: str
     always: bool = True
@@ -55,9 +55,10 @@ def downloads(service: Service) -> dict[str, Download]:
     return {
         "mask": Download(exports.mask_png, "mask", ".png", always=False),
         "cutout": Download(exports.cutout_png, "cutout", ".png", always=False),
+        "whole": Download(exports.whole_cutout_png, "cutout-whole", ".png", always=False),
         "png": Download(lambda now: exports.figure_file(now, "png"), "figure", ".png"),
         "pdf": Download(lambda now: exports.figure_file(now, "pdf"), "figure", ".pdf"),
-        "coco": Download(lambda now: exports.coco_json(now.answer), "coco", ".json"),
+        "coco": Download(lambda now: exports.coco_json(now.answer, now.model), "coco", ".json"),
         "zip": Download(lambda now: exports.everything(now, known), "cefnet", ".zip"),
     }
 
@@ -69,9 +70,11 @@ def tab(service: Service, shared: Shared) -> View:
     files = downloads(service)
     buttons: dict[str, gr.DownloadButton] = {}
     with gr.Row(elem_id="take-files"):
-        for key, download in files.items():
+        for key in files:
             buttons[key] = gr.DownloadButton(strings.DOWNLOADS[key], size="md", min_width=130, elem_id=f"take-{key}")
-            connect(buttons[key], download, shared)
+        cancel = gr.Button(strings.CANCEL, size="md", visible=False, min_width=130, elem_id="take-cancel")
+    for key, download in files.items():
+        connect(buttons[key], cancel, download, shared)
     hint(strings.SNIPPETS_HINT)
     codes: dict[str, gr.Code] = {}
     with gr.Tabs(elem_id="take-code"):
@@ -102,18 +105,30 @@ def weights(model: str, source: str) -> str:
     return model if not source or Path(source).exists() else source.partition("@")[0]
 
 
-def connect(button: gr.DownloadButton, download: Download, shared: Shared) -> None:
-    """A click makes the file and saves it."""
+def connect(button: gr.DownloadButton, cancel: gr.Button, download: Download, shared: Shared) -> None:
+    """A click makes the file, saying how far it is, and saves it; `cancel` ends what takes longer."""
+    title = button.label
 
-    def make(*inputs: Any) -> str:
+    def make(*inputs: Any) -> Iterator[dict[Any, Any]]:
         now = focus(*inputs)
-        name = exports.file_name(download.name, now, download.ending)
-        file = save_bytes_to_cache(download.make(now), name, button.GRADIO_CACHE)
-        button.temp_files.add(file)  # so that it goes when it is stale, as Gradio's own files do
-        return file
+        made = download.make(now)
+        for step in [made] if isinstance(made, bytes) else made:
+            if isinstance(step, bytes):
+                file = save_bytes_to_cache(
+                    step, exports.file_name(download.name, now, download.ending), button.GRADIO_CACHE
+                )
+                button.temp_files.add(file)  # so that it goes when it is stale, as Gradio's own files do
+                yield {button: gr.update(value=file, label=title), cancel: gr.update(visible=False)}
+            else:
+                progress = strings.PROGRESS.format(title=title, done=100 * step)
+                yield {button: gr.update(label=progress), cancel: gr.update(visible=True)}
 
     made = button.click(
-        plainly(make), shared.inputs, button, show_progress="minimal", concurrency_id="files", concurrency_limit=1,
-        api_visibility="private",
+        plainly(make), shared.inputs, [button, cancel], show_progress="minimal", show_progress_on=[button],
+        concurrency_id="files", concurrency_limit=1, api_visibility="private",
     )  # fmt: skip
     made.success(None, button, button, js=SAVE, **HIDDEN)
+    cancel.click(
+        lambda: {button: gr.update(label=title), cancel: gr.update(visible=False)}, None, [button, cancel],
+        cancels=[made], **HIDDEN,
+    )  # fmt: skip

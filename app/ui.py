@@ -40,14 +40,16 @@ def build(service: Service) -> gr.Blocks:
                 canvas.layout_list()
                 follow, threshold, regions = layout_adjust(service)
                 shared = Shared(session, answer, index, model, threshold, regions)
-                with gr.Accordion(strings.TAKE, open=False, elem_id="take"):
+                with gr.Accordion(strings.TAKE, open=False, elem_id="take") as taking:
                     take = takeaway.tab(service, shared)
                 history = gallery.layout_history()
         drawer, views, tabs = layout_drawer(service, shared)
         examples = gallery.layout_examples()
         gr.HTML(about.footer(service), elem_id="footer")
         opened = gr.State((False, next(iter(TABS))))
-        page = Page(drawn, asking, follow, words, shared, draft, views, take, tabs, drawer, opened, examples, history)
+        page = Page(
+            drawn, asking, follow, words, shared, draft, views, take, taking, tabs, drawer, opened, examples, history
+        )
         connect(page, service, blocks)
         api.endpoints(service)
     return blocks

@@ -109,22 +109,26 @@ def spotlight(photo: Photo, mask: Mask, dim: float = 0.25, blur: bool = False) -
     return np.where(mask[..., None], photo, (rest * np.float32(dim)).round().astype(np.uint8))
 
 
-def cutout(photo: Photo, mask: Mask) -> NDArray[np.uint8]:
+def cutout(photo: Photo, mask: Mask, soft: bool = False) -> NDArray[np.uint8]:
     """The mask's part of the photo, the rest transparent (and black, so that the file does not carry it).
 
     Args:
         photo: H x W x 3 uint8 RGB.
         mask: H x W bool.
+        soft: Whether the edge fades over about a pixel to either side.
 
     Returns:
-        H x W x 4 uint8 RGBA; alpha is 255 in the mask and 0 outside.
+        H x W x 4 uint8 RGBA; alpha is 255 in the mask and 0 outside, but for a soft edge.
 
     Raises:
         ValueError: If photo and mask are of different sizes.
     """
     _same_size(photo, mask)
-    opaque = np.dstack([photo, np.full(mask.shape, 255, np.uint8)])
-    return opaque * mask[..., None]
+    hard = mask.astype(np.uint8) * np.uint8(255)
+    alpha = cv2.GaussianBlur(hard, (0, 0), 0.7) if soft else hard
+    picture = np.zeros((*mask.shape, 4), np.uint8)
+    cv2.copyTo(np.dstack([photo, alpha]), (alpha > 0).astype(np.uint8), picture)
+    return picture
 
 
 def agreement(photo: Photo, first: Mask, second: Mask, opacity: float = 0.6) -> Photo:

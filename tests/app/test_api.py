@@ -42,7 +42,7 @@ def read_png(path: str) -> np.ndarray:
 
 
 def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, wide_photo: Path, app_service: Service) -> None:
-    predictor = app_service.predictors["cefnet-vcm"]
+    predictor = app_service.predictors["cefnet-acm"]  # the default, as on the page
     result = predictor.segment(predictor.encode(wide_photo), "red dog")
     threshold = float(np.median(result.probability))  # about half of the pixels, whatever the weights
     answer, mask, overlay = app.client.predict(
@@ -52,7 +52,8 @@ def test_the_mask_has_the_photos_own_pixels(app: SimpleNamespace, wide_photo: Pa
     assert 0.2 < expected.mean() < 0.8
     assert pixels.shape == (90, 1100) and np.array_equal(pixels, expected * np.uint8(255))
     assert np.array_equal(coco_mask.decode(answer["mask"]), expected)
-    assert (answer["model"], answer["expression"], answer["present"]) == ("cefnet-vcm", "red dog", True)
+    assert (answer["model"], answer["expression"], answer["present"]) == ("cefnet-acm", "red dog", True)
+    assert answer["precision"] == "float32"
     assert answer["score"] == pytest.approx(result.score, abs=1e-5)
     assert answer["area"] == pytest.approx(expected.mean())
     ys, xs = np.nonzero(expected)
@@ -76,15 +77,15 @@ def test_none_is_the_default(app: SimpleNamespace, wide_photo: Path) -> None:
     decided = ("mask_threshold", "presence_threshold", "regions", "one_region")
     options = dict.fromkeys(("model", "stage", "y", "x", *decided))
     answer = app.client.predict(handle_file(wide_photo), "dog", **options, api_name="/explain")[0]
-    assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-vcm", 5, 0.5)
+    assert (answer["model"], answer["stage"], answer["mask_threshold"]) == ("cefnet-acm", 5, 0.3)
 
 
 @pytest.mark.usefixtures("two_regions")
 def test_all_regions_or_the_strongest(
     app: SimpleNamespace, wide_photo: Path, app_service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    second = app_service.predictors[NAMES[1]]
-    monkeypatch.setattr(second, "decision", replace(second.decision, regions="one"))
+    other = app_service.predictors[NAMES[0]]
+    monkeypatch.setattr(other, "decision", replace(other.decision, regions="one"))
 
     def found(endpoint: str, **options: Any) -> list[tuple[str, bool, bool]]:
         answer = app.client.predict(handle_file(wide_photo), "dog", api_name=endpoint, **options)[0]
@@ -94,18 +95,36 @@ def test_all_regions_or_the_strongest(
 
     every, best = ("all", True, True), ("one", True, False)
     for endpoint in ("/segment", "/explain"):
-        assert found(endpoint) == [every] and found(endpoint, model=NAMES[1]) == [best]
+        assert found(endpoint) == [every] and found(endpoint, model=NAMES[0]) == [best]
         assert found(endpoint, regions="one") == found(endpoint, one_region=True) == [best]
     assert found("/compare") == [every, best]
     assert found("/compare", regions="all") == found("/compare", one_region=False) == [every, every]
     by_place = (handle_file(wide_photo), "dog", NAMES[0], None, None, None, True)  # one_region had the place of regions
     assert app.client.predict(*by_place, api_name="/segment")[0]["regions"] == "one"
-    assert read_png(app.client.predict(handle_file(wide_photo), "dog", NAMES[1], api_name="/segment")[1])[-1, -1] == 0
+    assert read_png(app.client.predict(handle_file(wide_photo), "dog", NAMES[0], api_name="/segment")[1])[-1, -1] == 0
+
+
+def test_clicks_are_in_the_photos_own_pixels(
+    app: SimpleNamespace, app_service: Service, wide_photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, segment = [], app_service.segment
+
+    def recorded(*question: Any, clicks: Any = None, **options: Any) -> Any:
+        seen.append(clicks)
+        return segment(*question, **options)
+
+    monkeypatch.setattr(app_service, "segment", recorded)
+    clicks = [[45, 550, True], [0, 1099, False]]
+    answer, *_ = app.client.predict(handle_file(wide_photo), "dog", clicks=clicks, api_name="/segment")
+    assert answer["clicks"] == clicks
+    [[[here, beside]]] = seen  # what is shown is 84 x 1024
+    assert (here.y, here.x, here.here) == (pytest.approx(42), pytest.approx(512), True)
+    assert (beside.y, beside.x, beside.here) == (0, pytest.approx(1099 * 1024 / 1100), False)
 
 
 def test_compare(app: SimpleNamespace, wide_photo: Path, app_service: Service) -> None:
     answer, picture = app.client.predict(handle_file(wide_photo), "dog", mask_threshold=0.5, api_name="/compare")
-    assert [one["model"] for one in answer["answers"]] == list(NAMES)
+    assert [one["model"] for one in answer["answers"]] == list(reversed(NAMES))
     one, two = (coco_mask.decode(one["mask"]) for one in answer["answers"])
     assert answer["iou"] == pytest.approx((one & two).sum() / (one | two).sum())
     assert read_png(picture).shape == (84, 1024, 3)
@@ -147,6 +166,12 @@ def test_explain(app: SimpleNamespace, wide_photo: Path) -> None:
         ("/compare", {"regions": "one", "one_region": True}, strings.API_BOTH),
         ("/segment", {"one_region": 0.5}, "one_region must be true or false."),
         ("/segment", {"one_region": ["no"]}, "one_region must be true or false."),
+        ("/segment", {"clicks": [[1, 2]]}, "clicks must be a list of [y, x, true or false]"),
+        ("/segment", {"clicks": [["a", 2, True]]}, "clicks must be a list of [y, x, true or false]"),
+        ("/segment", {"clicks": [[1, 2, 1]]}, "clicks must be a list of [y, x, true or false]"),
+        ("/segment", {"clicks": [[90, 2, True]]}, "90 high and 1100 wide"),
+        ("/segment", {"clicks": [[1, 2, True]]}, "This model takes no clicks"),
+        ("/segment", {"expression": " ", "clicks": [[1, 2, False]]}, strings.API_NO_EXPRESSION),
         ("/segment", {"size": 10**6}, "size must be a number from 64 to 640."),
         ("/segment", {"size": 100}, "multiple"),
         ("/compare", {"other": "gpt"}, "other must be one of"),
@@ -253,9 +278,9 @@ def test_parameters_are_typed_and_documented(app: SimpleNamespace) -> None:
         assert endpoint["description"].endswith(".") and "Args" not in endpoint["description"]
         assert all(len(one["label"]) > 10 for one in endpoint["parameters"])
     segment = {one["parameter_name"]: one for one in info["named_endpoints"]["/segment"]["parameters"]}
-    assert list(segment)[3:] == ["mask_threshold", "presence_threshold", "size", "regions", "one_region"]
+    assert list(segment)[3:] == ["mask_threshold", "presence_threshold", "size", "regions", "one_region", "clicks"]
     assert segment["regions"]["type"]["enum"] == ["one", "all", "auto"]
-    assert segment["model"]["type"]["enum"] == list(NAMES) and segment["model"]["parameter_default"] == NAMES[0]
+    assert segment["model"]["type"]["enum"] == list(NAMES) and segment["model"]["parameter_default"] == NAMES[1]
     schema = httpx.get(f"{app.url}/openapi.json").json()
     assert {"/gradio_api/call/segment", "/gradio_api/call/v2/segment"} & set(schema["paths"])
     assert str(app.folder) not in json.dumps([info, schema])

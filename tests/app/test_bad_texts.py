@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -13,7 +12,7 @@ from bad_texts import READ, REFUSED
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app import ask, exports, snippets, views
+from app import ask, canvas, exports, snippets
 from app.errors import plain
 from app.parts import about
 from app.picture import picture_from
@@ -61,16 +60,16 @@ def test_any_text_is_refused_or_answered_and_can_be_shown_and_saved(text: str, a
     except gr.Error:  # nothing but spaces and ;
         assert not text.replace(";", "").strip()
         return
-    check_shown(answer)
-    saved = json.loads(exports.coco_json(answer))
+    check_shown(answer, app_service)
+    saved = json.loads(exports.coco_json(answer, "cefnet-acm"))
     assert [one["name"] for one in saved["categories"]] == list(answer.expressions)
 
 
-def check_shown(answer: Answer) -> None:
+def check_shown(answer: Answer, service: Service) -> None:
     """What is shown as HTML has no tag that the visitor typed; what is offered as code holds the text as data."""
     for n, text in enumerate(answer.expressions):
         now = Focus(answer, "cefnet-acm", n)
-        for html in (about(now), views.verdict(answer), views.card(answer, "cefnet-acm", [n])):
+        for html in (about(now), canvas.agreement(service, now.item)):
             assert text.encode() and not any(tag in html for tag in ("<script", "<img", "<svg", "<b>dog"))
         query = snippets.Query("http://x", "photo.png", text, "cefnet-acm", "cefnet-acm", 0.5)
         for code in (snippets.client(query), snippets.library(query)):
@@ -84,9 +83,9 @@ def test_all_at_once_can_be_taken_away(app_service: Service) -> None:
     texts = list(READ.values())
     for some in (texts[n : n + 8] for n in range(0, len(texts), 8)):
         answer = app_service.ask(Session(), PICTURE, some)
-        check_shown(answer)
-    focus = Focus(replace(answer, expressions=tuple(some)), "cefnet-acm", 0)
-    archive = zipfile.ZipFile(io.BytesIO(exports.everything(focus, "models")))
+        check_shown(answer, app_service)
+    *_, made = exports.everything(Focus(answer, "cefnet-acm", 0), "models")
+    archive = zipfile.ZipFile(io.BytesIO(made))
     assert archive.testzip() is None
     assert all(".." not in name and not name.startswith("/") and name.isascii() for name in archive.namelist())
 

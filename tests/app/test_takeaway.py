@@ -61,29 +61,41 @@ def test_mask_and_cutout_are_of_the_photos_own_pixels(now: Focus, app_service: S
     expected = result.probability >= now.result.decision.mask_threshold
     assert 0.2 < expected.mean() < 0.8
     assert np.array_equal(read(exports.mask_png(now), "L"), expected * np.uint8(255))
-    cutout = read(exports.cutout_png(now), "RGBA")
+    cutout = read(exports.whole_cutout_png(now), "RGBA")
     assert cutout.shape == (1200, 140, 4)
     assert np.array_equal(cutout[..., 3], expected * np.uint8(255))
     assert np.array_equal(cutout[expected][:, :3], noise(1200, 140)[expected])
     assert not cutout[~expected].any()
 
 
+def test_a_cutout_is_cropped_and_its_edge_a_pixel_soft() -> None:
+    photo, mask = noise(50, 60), np.zeros((50, 60), bool)
+    mask[20:30, 0:15] = True
+    cut = read(exports.cropped(photo, mask), "RGBA")
+    assert cut.shape == (10 + 2 * exports.MARGIN, 15 + exports.MARGIN, 4)  # the photo ends at its left
+    assert np.array_equal(cut[..., 3] > 127, mask[18:32, :17])
+    assert np.array_equal(cut[5:9, 3:10, :3], photo[23:27, 3:10]) and (cut[5:9, :10, 3] == 255).all()
+    assert 0 < cut[1, 5, 3] < cut[2, 5, 3] < 255 and cut[0, 5, 3] < 20
+    assert read(exports.cropped(photo, mask & False), "RGBA").shape == (1, 1, 4)
+
+
 def test_nothing_found_is_an_empty_mask(answer: Answer, now: Focus) -> None:
     nothing = replace(now, answer=absent(answer, (NAMES[0], 0)).decided(0.0))
     assert not read(exports.mask_png(nothing), "L").any()
     assert not read(exports.cutout_png(nothing), "RGBA").any()
+    assert not read(exports.whole_cutout_png(nothing), "RGBA").any()
 
 
 def test_a_photo_whose_file_is_gone_is_cut_out_as_it_was_shown(answer: Answer, now: Focus) -> None:
     gone = replace(answer, picture=replace(answer.picture, path="/nowhere/photo.png"))
-    assert read(exports.cutout_png(replace(now, answer=gone)), "RGBA").shape == (1024, 119, 4)
+    assert read(exports.whole_cutout_png(replace(now, answer=gone)), "RGBA").shape == (1024, 119, 4)
     assert read(exports.mask_png(replace(now, answer=gone)), "L").shape == (1200, 140)
 
 
 def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: Path) -> None:
     answer = absent(now.answer, (NAMES[0], 1))
     file = tmp_path / "coco.json"
-    file.write_bytes(exports.coco_json(answer))
+    file.write_bytes(exports.coco_json(answer, NAMES[0]))
     data = COCO(str(file))
     assert [one["name"] for one in data.loadCats(data.getCatIds())] == ["red dog", "犬", "Red  dog!"]
     (image,) = data.loadImgs(data.getImgIds())
@@ -93,8 +105,10 @@ def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: 
         (1, NAMES[0], "red dog"),
         (2, NAMES[0], "Red  dog!"),
     ]
-    missing = [(one["model"], one["category_id"]) for one in data.dataset["absent"]]
-    assert missing == [(NAMES[1], 1), (NAMES[0], 2), (NAMES[1], 2), (NAMES[1], 3)]  # no pixel reaches it, or not there
+    assert [one["category_id"] for one in data.dataset["absent"]] == [2]  # not there
+    other = exports.coco(answer, NAMES[1])
+    assert other["info"]["model"] == NAMES[1] and {one["model"] for one in other["absent"]} == {NAMES[1]}
+    assert [one["category_id"] for one in other["absent"]] == [1, 2, 3]  # no pixel reaches it, or not there
     mask = read(exports.mask_png(now), "L") > 0
     assert np.array_equal(data.annToMask(masks[0]), mask)
     ys, xs = np.nonzero(mask)
@@ -105,7 +119,7 @@ def test_coco_json_is_read_by_pycocotools(answer: Answer, now: Focus, tmp_path: 
 
 def test_coco_json_of_a_photo_on_its_side_comes_back_as_labels(now: Focus, tall_photo: Path, tmp_path: Path) -> None:
     file, photos = tmp_path / "coco.json", tall_photo.parent
-    file.write_bytes(exports.coco_json(now.answer))
+    file.write_bytes(exports.coco_json(now.answer, now.model))
     labels = found(read_coco([file]), photos)
     own = own_tables(labels, *layouts(photos, {n: photo.name for n, photo in labels.photos.items()}), "upright")
     first = own.tables["annotations"][0]
@@ -135,19 +149,30 @@ def test_a_name_says_what_it_is_even_of_an_expression_without_letters(answer: An
 
 def test_the_zip_holds_everything_and_says_what_it_is(answer: Answer, now: Focus) -> None:
     answer = absent(now.answer, (NAMES[1], 2))
-    archive = zipfile.ZipFile(io.BytesIO(exports.everything(replace(now, answer=answer), "cefnet-vcm, SHA-256: abc")))
-    expected = {"README.txt", "annotations.json"}
+    archive = zipfile.ZipFile(io.BytesIO(everything(replace(now, answer=answer), "cefnet-vcm, SHA-256: abc")))
+    expected = {"README.txt", *(f"annotations-{model}.json" for model in NAMES)}
     for folder in ("1-red-dog", "2", "3-red-dog"):
-        expected |= {f"{folder}/figure.png", f"{folder}/figure.pdf"}
+        expected.add(f"{folder}/figure.png")
         expected |= {f"{folder}/{model}/{file}.png" for model in NAMES for file in ("mask", "cutout", "boundary")}
-    expected.remove("3-red-dog/cefnet-acm/cutout.png")
+    drawn = {(n, model): answer.results[model][n].found.any() for n in range(3) for model in NAMES}
+    assert len(set(drawn.values())) == 2
+    for (n, model), there in drawn.items():
+        if not there:
+            expected.remove(f"{('1-red-dog', '2', '3-red-dog')[n]}/{model}/cutout.png")
     assert set(archive.namelist()) == expected
     readme = archive.read("README.txt").decode()
     assert "SHA-256: abc" in readme and "2/: 犬" in readme and "it's; 1.png" in readme
     assert archive.read("1-red-dog/cefnet-vcm/mask.png") == exports.mask_png(now)
     boundary = read(archive.read("2/cefnet-acm/boundary.png"), "L")
-    assert boundary.shape == (1200, 140)
+    assert boundary.shape == (1024, 119)
     assert not read(archive.read("3-red-dog/cefnet-acm/mask.png"), "L").any()
+
+
+def everything(now: Focus, models: str) -> bytes:
+    *steps, file = exports.everything(now, models)
+    assert steps == [(n + 1) / len(now.answer.items) for n in range(len(now.answer.items))]
+    assert isinstance(file, bytes)
+    return file
 
 
 @pytest.mark.usefixtures("two_regions")
@@ -156,14 +181,13 @@ def test_one_region_or_all_in_every_file(app_service: Service) -> None:
     every, best = (Focus(answer.decided(0.5, regions), NAMES[0], 0) for regions in ("all", "one"))
     for now, regions in ((every, "all"), (best, "one")):
         two = regions == "all"
-        archive = zipfile.ZipFile(io.BytesIO(exports.everything(now, "")))
+        archive = zipfile.ZipFile(io.BytesIO(everything(now, "")))
         assert strings.REGIONS_NOTE[regions] in archive.read("README.txt").decode()
         for model in NAMES:
             mask = read(archive.read(f"1-red-dog/{model}/mask.png"), "L") > 0
             assert (mask[0, 0], mask[-1, -1]) == (True, two)
-            assert np.array_equal(read(archive.read(f"1-red-dog/{model}/cutout.png"), "RGBA")[..., 3] > 0, mask)
-        told = json.loads(archive.read("annotations.json"))["annotations"]
-        assert [(one["regions"], one["bbox"][2] == 90) for one in told] == [(regions, two)] * 2
+            [told] = json.loads(archive.read(f"annotations-{model}.json"))["annotations"]
+            assert (told["regions"], told["bbox"][2] == 90) == (regions, two)
     two_masks, one_mask = (exports.paper_figure(now).axes[1].images[0].get_array() for now in (every, best))
     assert np.array_equal(two_masks[0, 0], one_mask[0, 0]) and not np.array_equal(two_masks[-1, -1], one_mask[-1, -1])
 
@@ -179,7 +203,7 @@ def test_the_figure_shows_photo_models_boundary_and_words(answer: Answer, now: F
     drawn = exports.paper_figure(replace(now, answer=absent(now.answer, (NAMES[1], 0))))
     score = answer.results[NAMES[0]][0].score
     assert texts(drawn) == [
-        *("Photo", f"VCM: {score:.2f}", "ACM: nothing here matches", "Boundary, by VCM"),
+        *("Photo", f"VCM: {score:.2f}", "ACM: nothing found", "Boundary, by VCM"),
         *("“red”", "“dog”"),
         "",
         "“red dog”",
@@ -225,19 +249,26 @@ def test_panels_keep_their_shape_and_stay_within_the_figure() -> None:
 
 def test_files_are_made_on_a_click_and_every_click_makes_a_new_one(app: SimpleNamespace, visit: Any) -> None:
     page = visit()
-    page.get_by_role("tab", name=strings.TABS["take"], exact=True).click()
+    page.locator("#take button").first.click()
+    page.locator("#adjust button").first.click()
     page.locator("#take-code-client", has_text=app.url.rstrip("/")).wait_for()
     assert not list(app.folder.rglob("*.pdf"))
-    kinds = {"png": b"\x89PNG", "pdf": b"%PDF", "zip": b"PK", "coco": b"{", "mask": b"\x89PNG", "cutout": b"\x89PNG"}
+    kinds = {
+        "whole": b"\x89PNG",
+        "png": b"\x89PNG",
+        "pdf": b"%PDF",
+        "zip": b"PK",
+        "coco": b"{",
+        "mask": b"\x89PNG",
+        "cutout": b"\x89PNG",
+    }
     for what, begins in kinds.items():
         assert take(page, what).startswith(begins), what
     before = np.array(Image.open(io.BytesIO(take(page, "mask"))))
     field = page.locator("#threshold input[type=number]")
-    page.get_by_role("tab", name=strings.TABS["mask"], exact=True).click()
     field.fill("0.95")
     field.press("Enter")
-    page.locator("#card-cefnet-acm", has_text=strings.NO_PIXEL).wait_for()
-    page.get_by_role("tab", name=strings.TABS["take"], exact=True).click()
+    page.locator("#asked li.now", has_text=strings.CERTAINTY["nothing"]).wait_for()
     page.locator("#take-code-client", has_text="0.95").wait_for()
     after = np.array(Image.open(io.BytesIO(take(page, "mask"))))
     assert before.shape == after.shape and not after.any()
