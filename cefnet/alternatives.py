@@ -19,6 +19,7 @@ LOOKED_AT = 12  # regions to choose them from, by their peaks
 FALL = 0.5  # a region ends where the probability falls below this share of its peak
 LEAST_PEAK = 0.02  # probability; a lower peak is noise
 LEAST_AREA = 0.002  # share of the photo
+NEAR = 20  # a click may miss a peak by this part of the photo
 APART = 2  # grid places between one region and the peak of the next
 
 
@@ -45,7 +46,7 @@ def alternatives(result: Result) -> list[Result]:
 
 
 def region_at(result: Result, y: float, x: float) -> Result:
-    """The answer whose mask is the region around a place, however low its probability is.
+    """The answer whose mask is the region around a place, or around the highest peak near it, however low it is.
 
     Args:
         result: What a network answered.
@@ -55,8 +56,12 @@ def region_at(result: Result, y: float, x: float) -> Result:
     Raises:
         ValueError: The place is outside the photo.
     """
-    row, column = _cell(result, y, x)
-    return _lifted(result, _around(result.levels[0], (row, column)))
+    grid, (row, column) = result.levels[0], _cell(result, y, x)
+    near = max(grid.shape) // NEAR
+    top, left = max(row - near, 0), max(column - near, 0)
+    window = grid[top : row + near + 1, left : column + near + 1]
+    peak = np.unravel_index(int(window.argmax()), window.shape)
+    return _lifted(result, _around(grid, (top + int(peak[0]), left + int(peak[1]))))
 
 
 def region_beside(result: Result, y: float, x: float) -> Result:
