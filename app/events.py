@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +35,8 @@ class Page:
     taking: gr.Accordion  # holds them
     tabs: dict[str, gr.Tab]
     drawer: gr.Accordion
-    opened: gr.State  # (whether the drawer is open, which tab is)
+    unfolded: gr.State  # whether the drawer is open
+    opened: gr.State  # which tab of it is
     examples: gr.Gallery
     history: gr.Gallery
 
@@ -348,28 +348,31 @@ def connect_views(page: Page, service: Service) -> None:
     changes = [shared.regions.input, shared.threshold.change]
     redraw(page, gr.on(changes, plainly(again), page.state, page.outputs, **options))
     for name, tab in page.tabs.items():
-        tab.select(_opens(name), page.opened, page.opened, **HIDDEN).then(**drawing(page))
+        tab.select(lambda name=name: name, None, page.opened, **HIDDEN).then(**drawing(page))
     page.taking.expand(**drawing(page))
-    page.drawer.expand(lambda opened: (True, opened[1]), page.opened, page.opened, **HIDDEN).then(**drawing(page))
-    page.drawer.collapse(lambda opened: (False, opened[1]), page.opened, page.opened, **HIDDEN)
-
-
-def _opens(name: str) -> Callable[[tuple[bool, str]], tuple[bool, str]]:
-    return lambda opened: (opened[0], name)
+    page.drawer.expand(lambda: True, None, page.unfolded, **HIDDEN).then(**drawing(page))
+    page.drawer.collapse(lambda: False, None, page.unfolded, **HIDDEN)
 
 
 def drawing(page: Page) -> dict[str, Any]:
     """The event that draws the files to take away and the open tab."""
 
-    def draw(opened: tuple[bool, str], *inputs: Any) -> Any:
+    def draw(unfolded: bool, opened: str, *inputs: Any) -> Any:
         if inputs[0] is None or not inputs[0].items:
             return gr.skip()
         seen = focus(*inputs)
-        return page.take.draw(seen) | (page.views[opened[1]].draw(seen) if opened[0] else {})
+        return page.take.draw(seen) | (page.views[opened].draw(seen) if unfolded else {})
 
     outputs = [part for view in (page.take, *page.views.values()) for part in view.outputs]
-    fn, inputs = plainly(draw), [page.opened, *page.shared.inputs]
-    return {"fn": fn, "inputs": inputs, "outputs": outputs, "concurrency_limit": 4, **HIDDEN}
+    fn, inputs = plainly(draw), [page.unfolded, page.opened, *page.shared.inputs]
+    return {
+        "fn": fn,
+        "inputs": inputs,
+        "outputs": outputs,
+        "concurrency_limit": 4,
+        "trigger_mode": "multiple",
+        **HIDDEN,
+    }
 
 
 def redraw(page: Page, event: Any) -> None:

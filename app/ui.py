@@ -46,9 +46,23 @@ def build(service: Service) -> gr.Blocks:
         drawer, views, tabs = layout_drawer(service, shared)
         examples = gallery.layout_examples()
         gr.HTML(about.footer(service), elem_id="footer")
-        opened = gr.State((False, next(iter(TABS))))
+        unfolded, opened = gr.State(False), gr.State(next(iter(TABS)))
         page = Page(
-            drawn, asking, follow, words, shared, draft, views, take, taking, tabs, drawer, opened, examples, history
+            drawn,
+            asking,
+            follow,
+            words,
+            shared,
+            draft,
+            views,
+            take,
+            taking,
+            tabs,
+            drawer,
+            unfolded,
+            opened,
+            examples,
+            history,
         )
         connect(page, service, blocks)
         api.endpoints(service)

@@ -44,7 +44,7 @@ def ask(served: SimpleNamespace, photo: Any, expression: Any = "red dog", endpoi
     """What the API says to a question, whatever its answer."""
     call = f"{served.api}/call/{endpoint}"
     response = httpx.post(
-        call, json={"data": [photo, expression, "cefnet-vcm", None, None, None, None, None]}, timeout=60
+        call, json={"data": [photo, expression, "cefnet-vcm", None, None, None, None, None, None]}, timeout=60
     )
     if response.status_code != 200:
         return response.text
@@ -115,7 +115,7 @@ def test_callers_who_have_their_answers_are_forgotten(served: SimpleNamespace, t
     queue = served.blocks._queue
     ask(served, photo)
     call = httpx.post(
-        f"{served.api}/call/segment", json={"data": [photo, "dog", None, None, None, None, None, None]}
+        f"{served.api}/call/segment", json={"data": [photo, "dog", None, None, None, None, None, None, None]}
     ).json()
     forget_events(queue)
     assert set(queue.pending_event_ids_session) == {call["event_id"]}  # still to be fetched

@@ -27,7 +27,7 @@ class Question:
     def body(self) -> dict[str, Any]:
         """What the endpoint takes."""
         photo = {"path": self.path, "meta": {"_type": "gradio.FileData"}}
-        return {"data": [photo, self.expression, None, None, None, None, None, None]}
+        return {"data": [photo, self.expression, None, None, None, None, None, None, None]}
 
 
 class Caller:
