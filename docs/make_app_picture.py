@@ -22,7 +22,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 VIEW = {"width": 1280, "height": 800}
 EXAMPLE, WORDS, PLACE = 2, "rider", (0.38, 0.615)  # which photo, what is asked, where is clicked (y, x as shares)
-STEPS = ("1  Type what you mean", "2  Wrong one? Click the right one", "3  Compare both networks", "4  Take the cut-out")
+STEPS = "1  Type what you mean", "2  Wrong one? Click the right one", "3  Compare both networks", "4  Take the cut-out"
 WIDTH, TITLE = 960, 44  # pixels of one picture of the strip, and of the line above it
 
 
