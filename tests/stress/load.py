@@ -84,10 +84,10 @@ def serve(models: dict[str, str], folder: str, address: Any) -> None:
     for predictor in service.predictors.values():
         real = predictor.segment_many
 
-        def fails(photo: Any, expressions: Any, explain: bool = True, real: Any = real) -> Any:
+        def fails(photo: Any, expressions: Any, *options: Any, real: Any = real) -> Any:
             if RAISES in expressions:
                 raise RuntimeError("as was asked for")
-            return real(photo, expressions, explain)
+            return real(photo, expressions, *options)
 
         predictor.segment_many = fails
     blocks = build(service)
