@@ -49,10 +49,10 @@ def test_who_hangs_up_frees_the_queue(app: SimpleNamespace, monkeypatch: pytest.
     caller, asked, left = Caller(app.url), [], threading.Event()
     real: Callable[..., Any] = app.service.segment
 
-    def slow(session: Any, picture: Any, model: str, expressions: Any, *rest: Any) -> Any:
+    def slow(session: Any, picture: Any, model: str, expressions: Any, *rest: Any, **options: Any) -> Any:
         asked.append(expressions[0])
         assert expressions[0] != "slow" or left.wait(60)
-        return real(session, picture, model, expressions, *rest)
+        return real(session, picture, model, expressions, *rest, **options)
 
     monkeypatch.setattr(app.service, "segment", slow)
     path = caller.upload(photo(1))
