@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,9 +53,9 @@ def positions(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def maps(x: Tensor, like: Tensor) -> Tensor:
-    """N x HW x C -> N x C x H x W with the height and width of `like`."""
-    return x.transpose(1, 2).unflatten(2, like.shape[-2:])
+def maps(x: Tensor, size: Sequence[int]) -> Tensor:
+    """N x HW x C -> N x C x H x W, with size = (H, W)."""
+    return x.transpose(1, 2).unflatten(2, size)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class VanillaCoAttention(nn.Module):
         q, k = positions(self.w_m(m)).contiguous(), positions(self.w_l(l)).contiguous()  # A = q k^T, never built   (3)
         m_out = attend(q, k, positions(m), self.scale)  # M~ = M A_1^T, A_1 = softmax(A)     (4, 5)
         l_out = attend(k, q, positions(l), self.scale)  # L~ = L A_2^T, A_2 = softmax(A^T)   (4, 5)
-        return maps(m_out, m), maps(l_out, l)
+        return maps(m_out, m.shape[-2:]), maps(l_out, l.shape[-2:])
 
     def affinity(self, m: Tensor, l: Tensor) -> CoAttentionMaps:  # noqa: E741
         q, k = positions(self.w_m(m)), positions(self.w_l(l))
@@ -130,7 +131,7 @@ class Mixture:
 
     def map(self) -> Tensor:
         """N x C x H x W."""
-        return (self.weights @ self.values).transpose(1, 2).unflatten(2, (self.height, self.width))  # (8)
+        return maps(self.weights @ self.values, (self.height, self.width))  # (8)
 
     def pointwise(self, layer: nn.Module) -> Mixture:
         """A 1x1 convolution (or `Identity`) of the map, which is that of the B vectors: the weights sum to 1."""

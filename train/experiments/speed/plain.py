@@ -30,7 +30,7 @@ class PlainVanillaCoAttention(VanillaCoAttention):
         q, k = positions(self.w_m(m)), positions(self.w_l(l))
         a = q @ k.transpose(1, 2)  # (3)
         a1, a2 = a.softmax(-1), a.transpose(1, 2).softmax(-1)  # (4)
-        return maps(a1 @ positions(m), m), maps(a2 @ positions(l), l)  # (5)
+        return maps(a1 @ positions(m), m.shape[-2:]), maps(a2 @ positions(l), l.shape[-2:])  # (5)
 
 
 class PlainFusion(Fusion):
