@@ -271,6 +271,7 @@ def align(
     new: Collection[str],
     seed: int,
     log: Callable[[dict[str, float], int], None],
+    backbone: str | None = None,
 ) -> float | None:
     """Does an `Align` stage.
 
@@ -283,6 +284,8 @@ def align(
             old h_T is learned; a new `Matching` is heeded at once.
         seed: Of the order of the data.
         log: Gets every step's losses and learning rate, and how many expressions it had.
+        backbone: ImageNet weights of this encoder, a file or Hub id, for a stage that goes back to them; None: those of
+            EfficientNet-Lite2.
 
     Returns:
         How often the right object of a photo is chosen on the stage's split; None if that is not measured.
@@ -291,7 +294,7 @@ def align(
         ValueError: No expression of an annotated object, or no ImageNet weights for this encoder.
     """
     if stage.imagenet:
-        towards_imagenet(model, stage.imagenet)
+        towards_imagenet(model, stage.imagenet, backbone)
     measures = stage.split if any(ref.split == stage.split for ref in data.refs) else ""
     splits = [split for split in ("train", measures) if split]
     photos = sorted({ref.image_id for split in splits for ref in data.refs_of(split)})

@@ -120,7 +120,8 @@ class Run:
         bar = progress(self.folder, before, self.recipe.steps, stage.name, self.team.first)
         with ended_by_sigterm(advice), bar as shown:
             log = shown.add if shown else lambda values, samples: None
-            right = align(model, self.data, self.tokenizer, stage, begun.new, self.recipe.seed + i, log)
+            seed, backbone = self.recipe.seed + i, self.sources.backbone
+            right = align(model, self.data, self.tokenizer, stage, begun.new, seed, log, backbone)
         if right is not None and self.team.first:
             print(f"{stage.name}: the right object of a photo, {stage.split}: {right:.3f}")
         self.write(i, model, begun.decision, stage.steps)

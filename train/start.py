@@ -30,7 +30,8 @@ class Sources:
 
     Attributes:
         embeddings: Word vectors for a new network, a file with `words` and `vectors`.
-        backbone: ImageNet weights for a new network's encoder, a file or Hub id; None: those of the package.
+        backbone: ImageNet weights for the encoder of a new network, or of a stage that goes back to them: a file or
+            Hub id; None: those of the package.
         allow_drop: Whether tensors of the start may find no place.
     """
 
@@ -69,7 +70,7 @@ def load_imagenet(model: CEFNet, backbone: str | None = None) -> None:
 
 
 @torch.no_grad()
-def towards_imagenet(model: CEFNet, share: float) -> None:
+def towards_imagenet(model: CEFNet, share: float, backbone: str | None = None) -> None:
     """Takes the encoder part of the way back to its ImageNet weights, statistics included.
 
     Training on few photos makes an encoder forget; the mean of both is often better than either ("Robust fine-tuning of
@@ -78,6 +79,7 @@ def towards_imagenet(model: CEFNet, share: float) -> None:
     Args:
         model: Whose encoder was trained from ImageNet weights.
         share: Of ImageNet, 0..1.
+        backbone: ImageNet's weights, as for `load_imagenet`.
 
     Raises:
         ValueError: `share` is out of range, or as `load_imagenet`.
@@ -85,7 +87,7 @@ def towards_imagenet(model: CEFNet, share: float) -> None:
     if not 0 <= share <= 1:
         raise ValueError(f"the share of ImageNet is {share}; it must be between 0 and 1")
     fresh = CEFNet(model.config)
-    load_imagenet(fresh)
+    load_imagenet(fresh, backbone)
     theirs = fresh.encoder.state_dict()
     for name, mine in model.encoder.state_dict().items():
         if mine.is_floating_point():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from photoref_fixture import HEIGHT, WIDTH, make_photoref
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cefnet.config import ModelConfig
@@ -108,14 +109,17 @@ def test_every_layer_that_reads_the_sentence_is_known(tiny_config: ModelConfig, 
     assert {id(layer) for layer in reading} == {id(layer) for layer in readers(model)}
 
 
-def aligned(folder: Path, checkpoint: Checkpoint, **changes: object) -> tuple[CEFNet, Begun, float | None]:
+def aligned(
+    folder: Path, checkpoint: Checkpoint, backbone: str | None = None, **changes: object
+) -> tuple[CEFNet, Begun, float | None]:
     """A stage of words from a checkpoint."""
     stage = replace(Align("words", steps=300, photos=6, size=64, split="study"), **changes)  # type: ignore[arg-type]
     torch.manual_seed(0)
     begun = begin_with(str(checkpoint.folder), stage.model, ())
     model = begun.model.eval()
-    data = ReferData.open(folder)
-    return model, begun, align(model, data, checkpoint.tokenizer, stage, begun.new, 0, lambda values, samples: None)
+    log = lambda values, samples: None  # noqa: E731
+    right = align(model, ReferData.open(folder), checkpoint.tokenizer, stage, begun.new, 0, log, backbone)
+    return model, begun, right
 
 
 def test_words_are_learned_and_answers_kept(folder: Path, tiny_checkpoint: Path) -> None:
@@ -157,6 +161,17 @@ def test_an_encoder_goes_part_of_the_way_back(share: float, monkeypatch: pytest.
         if name.startswith("encoder.") and value.is_floating_point():
             wanted = (1 - share) * wanted + share
         torch.testing.assert_close(value, wanted)
+
+
+def test_the_way_back_leads_to_the_weights_that_were_named(folder: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """--backbone was heard by new networks alone."""
+    checkpoint, file = load(tiny_checkpoint, "cpu"), tmp_path / "named.safetensors"
+    named = {name: value + 1 for name, value in checkpoint.model.encoder.state_dict().items()}
+    save_file(named, file)
+    model, *_ = aligned(folder, checkpoint, str(file), steps=2, imagenet=1.0)
+    for name, value in model.encoder.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, named[name])
 
 
 def ones(module: nn.Module) -> None:
