@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -84,9 +83,8 @@ def stream(
         wanted = range(before + max(first, steps.start), before + min(end, steps.stop))
         if not wanted:
             continue
-        spec = replace(stage.data, image_size=size)
         yield from DataLoader(
-            Subset(Batches(data, tokenizer, spec, seed, steps=wanted.stop, places=places), wanted),
+            Subset(Batches(data, tokenizer, stage.data, size, seed, steps=wanted.stop, places=places), wanted),
             batch_size=None,
             num_workers=workers,
             pin_memory=team.device.type == "cuda",

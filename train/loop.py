@@ -22,7 +22,6 @@ from train.build import build, stream
 from train.checkpoint import CHECKPOINT, START, ended_by_sigterm, load_checkpoint, on_sigterm, save_checkpoint
 from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
-from train.data.samples import BatchSpec
 from train.distributed import Team
 from train.learner import Learner
 from train.log import Damage, Progress, Timed, draw_curves, progress
@@ -101,8 +100,10 @@ class Run:
             return begin_with(source, stage.model, ("*",) if self.sources.allow_drop else stage.may_drop)
         begun = begin_new(start, stage.model, self.tokenizer.size)
         if weights:
-            spec = next((s.data for s in self.recipe.stages if isinstance(s, Masks)), BatchSpec())
-            images = Batches(self.data, self.tokenizer, spec, self.recipe.seed)[0].images.float() / 255
+            masks = next((s for s in self.recipe.stages if isinstance(s, Masks)), Masks("masks"))
+            size = masks.sizes[0][1] if masks.sizes else start.model.image_size
+            batch = Batches(self.data, self.tokenizer, masks.data, size, self.recipe.seed)[0]
+            images = batch.images.float() / 255
             first_weights(begun.model, start, self.sources, self.tokenizer, images)
         return begun
 

@@ -22,10 +22,10 @@ from train.describe.vocabulary import means
 
 SIZE = 64
 PLAIN = BatchSpec(
-    SIZE, photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, retyped=0, flip=0
+    photos=4, expressions=3, generated=0, absent=0, captions=0, crop=0, colour=0, typos=0, retyped=0, flip=0
 )
 WILD = BatchSpec(
-    SIZE, photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0, retyped=0
+    photos=6, expressions=5, generated=0.4, absent=0.1, captions=0.2, flip=0.7, crop=0.9, typos=0, retyped=0
 )
 
 
@@ -41,7 +41,7 @@ def tokenizer(tiny_tokenizer: Path) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def wild(data: ReferData, tokenizer: Tokenizer) -> Batches:
-    return Batches(data, tokenizer, WILD, seed=1)
+    return Batches(data, tokenizer, WILD, SIZE, seed=1)
 
 
 def alike(a: Batch, b: Batch) -> bool:
@@ -68,27 +68,27 @@ def test_shapes_and_types(wild: Batches) -> None:
 
 
 def test_a_step_is_a_pure_function_of_seed_and_step(data: ReferData, tokenizer: Tokenizer) -> None:
-    one, two = (Batches(data, tokenizer, WILD, seed=5) for _ in range(2))
+    one, two = (Batches(data, tokenizer, WILD, SIZE, seed=5) for _ in range(2))
     fifth = one[5]
     assert alike(fifth, two[5]) and alike(fifth, one[5])
-    assert not alike(fifth, one[6]) and not alike(fifth, Batches(data, tokenizer, WILD, seed=6)[5])
+    assert not alike(fifth, one[6]) and not alike(fifth, Batches(data, tokenizer, WILD, SIZE, seed=6)[5])
 
 
 def test_workers_make_the_same_batches(data: ReferData, tokenizer: Tokenizer) -> None:
-    batches = Batches(data, tokenizer, WILD, seed=2, steps=3)
+    batches = Batches(data, tokenizer, WILD, SIZE, seed=2, steps=3)
     loaded = list(DataLoader(batches, batch_size=None, num_workers=1))
     assert len(loaded) == 3 and all(alike(batch, batches[i]) for i, batch in enumerate(loaded))
 
 
 def test_steps_end(data: ReferData, tokenizer: Tokenizer) -> None:
-    batches = Batches(data, tokenizer, PLAIN, seed=0, steps=2)
+    batches = Batches(data, tokenizer, PLAIN, SIZE, seed=0, steps=2)
     assert len(batches) == 2
     with pytest.raises(IndexError, match="step 2"):
         batches[2]
 
 
 def test_plain_batches_are_the_data(data: ReferData, tokenizer: Tokenizer) -> None:
-    batch = Batches(data, tokenizer, PLAIN, seed=0)[0]
+    batch = Batches(data, tokenizer, PLAIN, SIZE, seed=0)[0]
     sentences = {(r.image_id, *r.ann_ids): {s.sent for s in r.sentences} for r in data.refs_of("train")}
     for n, (image_id, ann_id) in enumerate(batch.sample_ids):
         photo = cv2.resize(data.photo(image_id), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
@@ -100,7 +100,7 @@ def test_plain_batches_are_the_data(data: ReferData, tokenizer: Tokenizer) -> No
 
 
 def test_every_object_has_a_number_of_its_own(data: ReferData, tokenizer: Tokenizer) -> None:
-    batch = Batches(data, tokenizer, PLAIN, seed=0)[0]
+    batch = Batches(data, tokenizer, PLAIN, SIZE, seed=0)[0]
     assert (batch.objects.shape, batch.objects.dtype) == (batch.classes.shape, torch.uint8)
     assert torch.equal(batch.objects > 0, batch.classes > 0)
     numbers: dict[tuple[int, int], int] = {}
@@ -112,7 +112,7 @@ def test_every_object_has_a_number_of_its_own(data: ReferData, tokenizer: Tokeni
 
 
 def test_different_objects_come_first(data: ReferData, tokenizer: Tokenizer) -> None:
-    batches = Batches(data, tokenizer, PLAIN, seed=3)
+    batches = Batches(data, tokenizer, PLAIN, SIZE, seed=3)
     for step in range(10):
         batch = batches[step]
         for p in range(4):
@@ -167,10 +167,8 @@ def test_words_stay_true_after_flips_and_crops(wild: Batches, step: int) -> None
 
 
 def test_colours_stay_true_after_flips_and_crops(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(
-        SIZE, 6, 5, generated=0.3, absent=0, captions=0.3, flip=0.5, crop=1.0, colour=0, typos=0, retyped=0
-    )
-    batches, seen = Batches(data, tokenizer, spec, seed=4), set()
+    spec = BatchSpec(6, 5, generated=0.3, absent=0, captions=0.3, flip=0.5, crop=1.0, colour=0, typos=0, retyped=0)
+    batches, seen = Batches(data, tokenizer, spec, SIZE, seed=4), set()
     for step in range(15):
         batch = batches[step]
         for n, text in enumerate(batch.expressions):
@@ -183,8 +181,8 @@ def test_colours_stay_true_after_flips_and_crops(data: ReferData, tokenizer: Tok
 
 
 def test_crops_keep_the_drawn_objects(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(SIZE, 6, 2, generated=0, absent=0, captions=0, crop=1.0, flip=0, typos=0, retyped=0)
-    batches = Batches(data, tokenizer, spec, seed=7)
+    spec = BatchSpec(6, 2, generated=0, absent=0, captions=0, crop=1.0, flip=0, typos=0, retyped=0)
+    batches = Batches(data, tokenizer, spec, SIZE, seed=7)
     larger = 0
     for step in range(10):
         batch = batches[step]
@@ -199,7 +197,7 @@ def test_crops_keep_the_drawn_objects(data: ReferData, tokenizer: Tokenizer) -> 
 
 @given(st.integers(0, 1000), st.sampled_from(["red car", "left car", "second one", "biggest dog"]))
 def test_crops_under_place_words_are_mild(data: ReferData, tokenizer: Tokenizer, seed: int, text: str) -> None:
-    batches = Batches(data, tokenizer, replace(PLAIN, crop=1.0, smallest_crop=0.4), seed=0)
+    batches = Batches(data, tokenizer, replace(PLAIN, crop=1.0, smallest_crop=0.4), SIZE, seed=0)
     anns = data.annotations_of[11]
     window = batches.pictures.window(11, [Sample(text, (anns[0],), "written")], np.random.default_rng(seed))
     kept = [data.annotations[a].box for a in (anns[:1] if text == "red car" else anns)]
@@ -210,8 +208,8 @@ def test_crops_under_place_words_are_mild(data: ReferData, tokenizer: Tokenizer,
 
 
 def test_shares(data: ReferData, tokenizer: Tokenizer) -> None:
-    spec = BatchSpec(SIZE, 8, 6, generated=0.3, categories=0.5, absent=0.2, captions=0, typos=0, retyped=0)
-    batches = Batches(data, tokenizer, spec, seed=0)
+    spec = BatchSpec(8, 6, generated=0.3, categories=0.5, absent=0.2, captions=0, typos=0, retyped=0)
+    batches = Batches(data, tokenizer, spec, SIZE, seed=0)
     kinds = [k for step in range(12) for k in batches[step].kinds]
     share = {k: kinds.count(k) / len(kinds) for k in set(kinds)}
     assert 0.13 < share["absent"] < 0.27 and 0.1 < share["category"] < 0.35 and "caption" not in share

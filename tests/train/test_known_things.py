@@ -16,7 +16,7 @@ from train.data.samples import BatchSpec, Sampler
 from train.data.unanswerable import unanswerable
 from train.describe.vocabulary import means, plural_of
 
-SPEC = BatchSpec(64, photos=3, expressions=4, generated=1.0, categories=1.0, absent=0, captions=0, typos=0, crop=0)
+SPEC = BatchSpec(photos=3, expressions=4, generated=1.0, categories=1.0, absent=0, captions=0, typos=0, crop=0)
 ALL, SOME = "all", "person,car"
 
 
@@ -51,7 +51,7 @@ def test_a_category_is_complete_where_the_photo_says_so() -> None:
 
 def test_plurals_are_said_where_every_thing_of_the_name_is_known(tmp_path: Path, tiny_tokenizer: Path) -> None:
     data = folder_with(tmp_path, annotated={i: ALL for i in range(0, 18, 2)})
-    batches = Batches(data, Tokenizer.from_file(tiny_tokenizer), SPEC, seed=0)
+    batches = Batches(data, Tokenizer.from_file(tiny_tokenizer), SPEC, 64, seed=0)
     names = {
         plural_of(n): n for c in CATEGORIES.values() for n in (c, "human", "vehicle", "automobile", "pup", "canine")
     }

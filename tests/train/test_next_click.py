@@ -103,8 +103,8 @@ class Shown:
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Path) -> Batches:
     data = ReferData.open(make_photoref(tmp_path_factory.mktemp("data"), photos=18))
-    spec = BatchSpec(SIZE, photos=6, expressions=4, clicked=1.0, absent=0.2, typos=0)
-    return Batches(data, Tokenizer.from_file(tiny_tokenizer), spec, seed=1)
+    spec = BatchSpec(photos=6, expressions=4, clicked=1.0, absent=0.2, typos=0)
+    return Batches(data, Tokenizer.from_file(tiny_tokenizer), spec, SIZE, seed=1)
 
 
 def test_first_clicks_are_in_the_middle_of_what_is_meant(batches: Batches) -> None:
@@ -142,7 +142,7 @@ def test_some_words_are_wrong_or_missing_and_the_batch_says_whose_they_are(batch
 
 def test_the_share_of_clicks_is_that_of_the_spec(batches: Batches) -> None:
     spec = replace(batches.spec, clicked=0.3, absent=0)
-    some = Batches(batches.data, batches.tokenizer, spec, seed=2)
+    some = Batches(batches.data, batches.tokenizer, spec, SIZE, seed=2)
     clicked = [
         bool(b.clicks[n, 0, 2]) or b.corrections[n] > 0 for b in map(some.__getitem__, range(12)) for n in range(24)
     ]

@@ -142,9 +142,9 @@ def test_several_objects_and_none_are_measured(refer: Path, tmp_path: Path, caps
 def test_several_objects_and_none_are_drawn(refer: Path, tmp_path: Path, tiny_tokenizer: Path) -> None:
     data = prepared(refer, "grefcoco", tmp_path)
     spec = BatchSpec(
-        48, photos=3, expressions=4, generated=0, absent=0, captions=0, typos=0, retyped=0, flip=0, crop=0, colour=0
+        photos=3, expressions=4, generated=0, absent=0, captions=0, typos=0, retyped=0, flip=0, crop=0, colour=0
     )
-    batches = Batches(data, Tokenizer.from_file(tiny_tokenizer), spec, seed=0)
+    batches = Batches(data, Tokenizer.from_file(tiny_tokenizer), spec, 48, seed=0)
     small = {i: [] for i in data.images}
     for batch in (batches[step] for step in range(3)):
         for n, text in enumerate(batch.expressions):

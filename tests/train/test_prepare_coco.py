@@ -95,8 +95,8 @@ def test_every_sentence_means_its_object_and_absent_ones_none(out: Path, source:
 
 
 def test_training_draws_from_it(out: Path, tiny_tokenizer: Path) -> None:
-    spec = BatchSpec(64, photos=4, expressions=3)
-    batch = Batches(ReferData.open(out), Tokenizer.from_file(tiny_tokenizer), spec, seed=0)[0]
+    spec = BatchSpec(photos=4, expressions=3)
+    batch = Batches(ReferData.open(out), Tokenizer.from_file(tiny_tokenizer), spec, 64, seed=0)[0]
     assert {"written"} < set(batch.kinds) and not batch.skipped
 
 

@@ -26,7 +26,7 @@ from train.learner import Learner
 from train.log import Damage, RunLog, draw_curves, read_log
 from train.recipes import Masks, New, Recipe, change
 
-SPEC = BatchSpec(image_size=32, photos=3, expressions=2, absent=0.0, generated=0.0)
+SPEC = BatchSpec(photos=3, expressions=2, absent=0.0, generated=0.0)
 PHOTO, ANNOTATED = 11, 13  # images of `broken`: not a picture, and one whose masks are empty
 
 
@@ -54,8 +54,8 @@ def train(data: Path, out: Path, *more: str) -> int:
 
 def test_damaged_photos_are_named_and_replaced_alike_everywhere(broken: Path, tiny_tokenizer: Path) -> None:
     data, tokenizer = ReferData.open(broken), Tokenizer.from_file(tiny_tokenizer)
-    whole = Batches(data, tokenizer, SPEC, seed=0)
-    shares = [Batches(data, tokenizer, SPEC, seed=0, places=places) for places in (range(1), range(1, 3))]
+    whole = Batches(data, tokenizer, SPEC, 32, seed=0)
+    shares = [Batches(data, tokenizer, SPEC, 32, seed=0, places=places) for places in (range(1), range(1, 3))]
     named = set()
     for step in range(12):
         batch, parts = whole[step], [share[step] for share in shares]
@@ -73,7 +73,7 @@ def test_data_without_any_sound_photo_is_refused(tmp_path: Path, tiny_tokenizer:
     folder = make_photoref(tmp_path, layout="folder")
     for file in (folder / "photos").iterdir():
         file.unlink()
-    batches = Batches(ReferData.open(folder), Tokenizer.from_file(tiny_tokenizer), SPEC, seed=0)
+    batches = Batches(ReferData.open(folder), Tokenizer.from_file(tiny_tokenizer), SPEC, 32, seed=0)
     with pytest.raises(ValueError, match=r"10 photos one after the other can't be used; photo photo_\d+.webp is neit"):
         batches[0]
     with pytest.raises(Damaged):

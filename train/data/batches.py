@@ -101,6 +101,7 @@ class Batches(Dataset):
         data: An opened data folder.
         tokenizer: Turns expressions into pieces; too long ones are cut.
         spec: What a batch holds.
+        size: Photos are squashed to size x size pixels.
         seed: Of the stream.
         split: Which refs to draw from.
         steps: The length.
@@ -115,12 +116,14 @@ class Batches(Dataset):
         data: ReferData,
         tokenizer: Tokenizer,
         spec: BatchSpec,
+        size: int,
         seed: int,
         split: str = "train",
         steps: int = 1_000_000,
         places: range | None = None,
     ) -> None:
-        self.data, self.tokenizer, self.spec, self.seed, self.steps = data, tokenizer, spec, seed, steps
+        self.data, self.tokenizer, self.spec, self.size = data, tokenizer, spec, size
+        self.seed, self.steps = seed, steps
         self.places = places or range(spec.photos)
         self.sampler, self.pictures = Sampler(data, spec, split), Pictures(data, spec)
         self.class_of = {category: i + 1 for i, category in enumerate(sorted(data.categories))}
@@ -133,7 +136,7 @@ class Batches(Dataset):
             raise IndexError(f"step {step} is not in 0..{self.steps - 1}")
         if get_worker_info() is not None:
             cv2.setNumThreads(0)  # a worker is one of several processes already
-        (views, skipped), size = self._views(step), self.spec.image_size
+        (views, skipped), size = self._views(step), self.size
         pointed = [one for view in views for one in view.pointed]
         samples = [one.sample for one in pointed]
         said = [self.tokenizer.encode(s.text, truncate=True) if s.text else NOTHING_SAID for s in samples]
@@ -187,7 +190,7 @@ class Batches(Dataset):
 
     def _view(self, image_id: int, rng: np.random.Generator) -> "_View":
         """One photo: what is drawn for it, then generated expressions, typos, colours and clicks."""
-        spec, size = self.spec, self.spec.image_size
+        spec, size = self.spec, self.size
         picture = self.pictures.make(image_id, self.sampler.draw(image_id, rng), size, rng)
         drawn, image = self._fill(picture, rng), picture.image
         drawn = [replace(s, text=augment.misspell(s.text, rng)) if rng.random() < spec.typos else s for s in drawn]
@@ -237,7 +240,7 @@ class Batches(Dataset):
     def _annotated(self, small: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The category and the number of the object that each place belongs to, small objects on top of large ones."""
         kind = np.uint8 if len(self.class_of) < 256 else np.int16  # ReferIt has 276 categories
-        classes = np.zeros((self.spec.image_size, self.spec.image_size), kind)
+        classes = np.zeros((self.size, self.size), kind)
         objects = np.zeros_like(classes, np.uint8)
         smallest = sorted(small, key=lambda a: cv2.countNonZero(small[a]))[:MOST_OBJECTS]
         for number, ann_id in enumerate(reversed(smallest), 1):

@@ -21,7 +21,6 @@ _SEVERAL = re.compile(
 class BatchSpec:
     """What a batch holds. Shares are of samples; flip, crop, colour are chances a photo, typos, retyped a sample."""
 
-    image_size: int = 192  # photos are squashed to image_size x image_size
     photos: int = 6
     expressions: int = 4  # per photo
     several_weight: float = 4.0  # photos with two or more referred objects are drawn this much more often

@@ -77,7 +77,7 @@ class Masks:
         steps: Optimiser steps.
         model: Fields of `ModelConfig` that this stage changes.
         may_drop: Patterns of tensors that may find no place after these changes.
-        data: What a step draws; its `image_size` is that of `sizes`.
+        data: What a step draws.
         losses: Weights of the terms.
         sizes: Input sizes as (share of the steps done, pixels), in order; none = the model's own `image_size`.
         optimiser: `adamw` or `sgd` (momentum 0.9).
