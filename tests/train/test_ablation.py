@@ -14,7 +14,6 @@ from tests.train.test_tables import SMALL
 from train.__main__ import main
 from train.evaluation.command import percent, read_results
 from train.evaluation.metrics import summarise
-from train.experiments.ablation.command import NUMBERS
 from train.experiments.ablation.numbers import NEIGHBOURS
 from train.experiments.ablation.page import markdown, title, verdict
 from train.experiments.ablation.pictures import LOSSES, keep_logs, smooth
@@ -31,7 +30,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     data, out = make_photoref(tmp_path_factory.mktemp("fixture")), tmp_path_factory.mktemp("ablation")
     changes = [word for change in TINY for word in ("--set", change)]
     return ["ablation", "--data", str(data), "--out", str(out), "--rows", *ROWS, "--again", "efn", "--expressions", "4",
-            "--size", "64", "--limit", "6", "--rounds", "1", "--device", "cpu", "--json", str(out / "ablation.json"),
+            "--size", "64", "--limit", "6", "--rounds", "1", "--device", "cpu",
             "--markdown", str(out / "ablation.md"), "--picture", str(out / "ablation.png"), *changes]  # fmt: skip
 
 
@@ -158,7 +157,7 @@ def test_seeds_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_page_in_docs_shows_the_kept_numbers() -> None:
     docs = Path(__file__).resolve().parents[2] / "docs"
-    numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
+    numbers = json.loads((docs.parent / "train" / "ablation.json").read_text(encoding="utf-8"))
     assert (docs / "ablation.md").read_text(encoding="utf-8").endswith(markdown(numbers))
     for run in (f"{row['name']}-{seed}" for row in numbers for seed in row["seeds"]):
         assert len(read_log(docs / "ablation-logs" / f"{run}.csv")) == 83

@@ -16,7 +16,7 @@ from train.experiments.ablation.page import markdown
 from train.experiments.ablation.pictures import draw, keep_logs
 from train.experiments.ablation.runs import RESULTS, all_runs, measured, train
 
-NUMBERS = Path(__file__).resolve().parents[2] / "ablation.json"
+NUMBERS = "ablation.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change every row's recipe")
     parser.add_argument("--only-measured", action="store_true", help="train nothing: tables of the runs that are done")
-    parser.add_argument("--json", type=Path, default=NUMBERS, metavar="FILE", help="default: train/ablation.json")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"where the numbers go (default: {NUMBERS} in --out)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the rows beside the paper's, such as x.png")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="copy the runs' logs here, and draw their losses")
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> None:
     table = [row | about for row in rows(runs, args.size, args.rounds)]
     text = markdown(table)
     print(text)
-    args.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    (args.json or args.out / NUMBERS).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
         args.markdown.write_text(text, encoding="utf-8")
     if args.picture:
