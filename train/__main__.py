@@ -29,33 +29,40 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-def build_parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The command line; only `chosen` gets its arguments, because they need its module."""
+def build_parser(chosen: str | None, program: str | None = None) -> argparse.ArgumentParser:
+    """The command line.
+
+    Args:
+        chosen: The command that gets its arguments; those of the others need their modules.
+        program: How that command was typed, for its help; None: `python -m train` and its name.
+    """
     parser = argparse.ArgumentParser(prog="python -m train", description="Train CEFNet and measure it.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, about) in COMMANDS.items():
-        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        typed = program if name == chosen else None
+        command = commands.add_parser(name, prog=typed, help=about, description=about[0].upper() + about[1:] + ".")
         if name == chosen:
             import_module(module).add_arguments(command)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Runs one command.
 
     Args:
         argv: The words after `python -m train`; the process's own if None.
+        program: How the command was typed, for its help and errors; None: `python -m train` and its name.
 
     Returns:
         The exit status: 0, or 2 after an error that the user can mend (printed in one line), 130 when
         interrupted.
     """
     words = words_of(argv)
-    args = build_parser(words[0] if words else None).parse_args(words)
+    args = build_parser(words[0] if words else None, program).parse_args(words)
     try:
         import_module(COMMANDS[args.command][0]).main(args)
     except (ValueError, OSError) as error:
-        print(f"python -m train {args.command}: {error}", file=sys.stderr)
+        print(f"{program or f'python -m train {args.command}'}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

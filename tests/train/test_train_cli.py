@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cefnet.__main__ import main as cefnet
 from train.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,18 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     assert f"python -m train {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "command"), [("train", "run"), ("evaluate", "evaluate")])
+def test_a_command_is_called_what_was_typed(typed, command, capsys):
+    """`cefnet train --help` spoke of `python -m train run`, and so did its errors."""
+    with pytest.raises(SystemExit):
+        cefnet([typed, "--help"])
+    printed = capsys.readouterr().out
+    assert f"usage: python -m cefnet {typed} " in printed and f"python -m train {command}" not in printed
+    words = {"train": ["none"], "evaluate": ["baseline:none"]}[typed]
+    assert cefnet([typed, *words, "--data", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith(f"python -m cefnet {typed}: ")
 
 
 @pytest.mark.parametrize(
