@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from cefnet.config import PRESETS, Decision, ModelConfig, add_decision, decision_of
 from cefnet.predictor import Predictor
 from cefnet.weights import SHIPPED, TOKENIZER, load, save, ship
@@ -16,7 +18,6 @@ from train.data.reader import ReferData
 from train.evaluation.command import evaluate, measure, report
 from train.evaluation.questions import BASELINES, queries
 
-TEMPLATE = Path(__file__).with_name("card.md")
 LOSSES = ("dice", "presence", "right", "several", "classes", "rivals", "alignment")
 CLICKS = (1, 3)  # after how many a model that takes clicks is measured
 DEPARTURES = (
@@ -31,13 +32,6 @@ DEPARTURES = (
     "several",
     "clicks",
 )
-REGIONS = {
-    "one": """`regions` is `one`: the mask is the strongest connected region alone of the places that reach the mask
-threshold; for an expression that means several things, `result.decided(regions="all")` gives all.""",
-    "all": "`regions` is `all`: the mask is every place that reaches the mask threshold, in however many regions.",
-    "auto": """`regions` is `auto`: the mask is every place that reaches the mask threshold where the model says that
-several things are meant, else the strongest connected region of them alone.""",
-}
 Numbers = dict[str, Any]
 
 
@@ -50,7 +44,7 @@ def model_card(
     start: str,
     numbers: dict[str, Numbers],
 ) -> str:
-    """Renders the card as Markdown with the Hub's YAML header.
+    """The card of a shipped model (`card.md`): Markdown with the Hub's YAML header.
 
     Args:
         name: Shipped name.
@@ -61,61 +55,28 @@ def model_card(
         start: What the run started from, in words.
         numbers: `model`, `shuffled` and `baseline:...` -> what `evaluate` returned.
     """
-    model = numbers["model"]
-    without = model["without_refusal"]
-    return TEMPLATE.read_text(encoding="utf-8").format(
-        name=name,
-        module=config.attention.upper(),
-        encoder=config.encoder,
-        width=config.width,
-        parameters=parameters / 1e6,
-        split=model["split"],
-        n=model["n"],
-        n_absent=model["n_absent"],
-        n_shuffled=numbers["shuffled"]["n"],
-        table=_table(name, numbers),
-        overall_interval=_span(model["intervals"]["overall_iou"]),
-        mean_interval=_span(model["intervals"]["mean_iou"]),
-        without=f"overall IoU {without['overall_iou']:.3f}, mean IoU {without['mean_iou']:.3f}, "
-        f"Prec@0.5 {without['precision']['0.5']:.3f}",
-        boundary_f=f"{model['boundary_f']:.3f}",
-        absent=_number(model["absent_accuracy"]),
-        refused=f"{model['refused']:.3f}",
-        calibration=f"{model['calibration_error']:.3f}",
-        plural=_plural(model["plural"]),
-        groups=_group("kind", model["by_kind"]) + "\n\n" + _group("words", model["by_length"]),
-        training=_training(recipe, start),
-        departures=_departures(config),
-        losses=_losses(recipe["stages"]),
-        mask_threshold=decision.mask_threshold,
-        presence_threshold=decision.presence_threshold,
-        regions=REGIONS[decision.regions],
-    )
-
-
-def _table(name: str, numbers: dict[str, Numbers]) -> str:
-    lines = [
-        "| | overall IoU | mean IoU | Prec@0.5 | Prec@0.7 | Prec@0.9 | `python -m train evaluate ...` |",
-        "|---|---|---|---|---|---|---|",
-    ]
     titles = {"model": "this model", "shuffled": "this model, shuffled expressions"}
     titles |= {f"clicks:{n}": f"this model, {n} click{'s' * (n > 1)} each" for n in CLICKS}
-    for key, n in numbers.items():
-        p = n["precision"]
-        cells = [n["overall_iou"], n["mean_iou"], p["0.5"], p["0.7"], p["0.9"]]
-        command = f"{name if key in titles else key} --data DIR --split {n['split']}"
-        command += " --shuffle-expressions" if n["shuffled"] else ""
-        command += f" --clicks {n['clicks']}" if n["clicks"] else ""
-        lines.append(f"| {titles.get(key, key)} | {' | '.join(f'{c:.3f}' for c in cells)} | `{command}` |")
-    return "\n".join(lines)
-
-
-def _group(title: str, groups: dict[str, Numbers]) -> str:
-    lines = [f"| {title} | overall IoU | mean IoU | expressions |", "|---|---|---|---|"]
-    for name, part in groups.items():
-        cells = (name, _number(part["overall_iou"]), _number(part["mean_iou"]), str(part["n"]))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    paper = PRESETS[f"paper-{config.attention}"]
+    changed = [field for field in DEPARTURES if getattr(config, field) != getattr(paper, field)]
+    used = [loss for loss in LOSSES if any(stage.get("losses", {}).get(loss) for stage in recipe["stages"])]
+    card = (
+        _templates()
+        .get_template("card.md")
+        .render(
+            name=name,
+            config=config,
+            decision=decision,
+            parameters=parameters,
+            recipe=recipe,
+            start=start,
+            numbers=numbers,
+            titles=titles,
+            departures=[f"`{field}={getattr(config, field)}`" for field in changed],
+            losses=[f"`{loss}`" for loss in used],
+        )
+    )
+    return card + "\n"
 
 
 def run_card(recipe: Numbers, start: str, steps: int) -> str:
@@ -127,51 +88,16 @@ def run_card(recipe: Numbers, start: str, steps: int) -> str:
         steps: Done so far.
     """
     total = sum(stage["steps"] for stage in recipe["stages"])
-    return f"Run of the recipe `{recipe['name']}`, step {steps} of {total}.\n\n{_training(recipe, start)}\n"
+    training = _templates().get_template("card_training.md").render(recipe=recipe, start=start)
+    return f"Run of the recipe `{recipe['name']}`, step {steps} of {total}.\n\n{training}"
 
 
-def _plural(plural: Numbers | None) -> str:
-    if plural is None:
-        return "All of these expressions mean one thing."
-    return f"Mean IoU of the {plural['n']} expressions that mean several things, which are in no other number: " \
-           f"{plural['mean_iou']:.3f}."  # fmt: skip
-
-
-def _training(recipe: Numbers, start: str) -> str:
-    stages = "\n".join(f"- {_stage(stage)}" for stage in recipe["stages"])
-    return f"Recipe `{recipe['name']}` of `train/recipes`, started from {start}:\n\n{stages}"
-
-
-def _stage(stage: Numbers) -> str:
-    if stage["kind"] == "align":
-        return f"`{stage['name']}`: {stage['steps']} steps of words and pooled objects, {stage['photos']} photos each"
-    samples = stage["steps"] * stage["data"]["photos"] * stage["data"]["expressions"]
-    sizes = ", then ".join(f"{size} px" for _, size in stage["sizes"]) or "the model's own input size"
-    average = f"averaged weights (decay {stage['ema']})" if stage["ema"] else "last weights"
-    return (
-        f"`{stage['name']}`: {stage['steps']} steps, {samples:,} expressions, at {sizes}; {stage['optimiser']}, "
-        f"learning rate {stage['learning_rate']}; {average}"
-    )
-
-
-def _departures(config: ModelConfig) -> str:
-    paper = PRESETS[f"paper-{config.attention}"]
-    changed = [k for k in DEPARTURES if getattr(config, k) != getattr(paper, k)]
-    return ", ".join(f"`{k}={getattr(config, k)}`" for k in changed)
-
-
-def _losses(stages: list[Numbers]) -> str:
-    """The terms that the paper hasn't, in words."""
-    used = [name for name in LOSSES if any(stage.get("losses", {}).get(name) for stage in stages)]
-    return f"losses of `train/losses.py` beside the paper's: {', '.join(f'`{name}`' for name in used) or 'none'}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _span(ends: list[float]) -> str:
-    return f"{ends[0]:.3f} to {ends[1]:.3f}"
+def _templates() -> Environment:
+    """The cards' templates; `digits` writes a number with three of them, or "-" where there is none."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(loader=folder, undefined=StrictUndefined, trim_blocks=True)
+    templates.filters["digits"] = lambda value: "-" if value is None else f"{value:.3f}"
+    return templates
 
 
 NUMBERS = "numbers.json"

@@ -42,5 +42,12 @@ def test_a_run_becomes_a_shipped_model_with_a_card(tmp_path: Path) -> None:
     assert f"| baseline:largest | {numbers['baseline:largest']['overall_iou']:.3f} |" in card
     assert f"| this model, 3 clicks each | {numbers['clicks:3']['overall_iou']:.3f} |" in card
     assert f"things): {numbers['model']['calibration_error']:.3f}. All of these" in card
+    stage = "- `masks`: 1 steps, 4 expressions, at the model's own input size; adamw, learning rate 0.0015; averaged"
+    assert f"started from random weights:\n\n{stage} weights (decay 0.995)\n\nDepartures" in card
+    assert (
+        (run / "README.md")
+        .read_text()
+        .endswith(f"step 1 of 1.\n\n{card[card.index('Recipe `') : card.index('Departures')]}"[:-1])
+    )
     assert "random weights" in card and "presence 0.3" in card
     assert "mask 0.4" in card and "`regions` is `one`" in card
