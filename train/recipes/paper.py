@@ -27,8 +27,8 @@ def paper(dataset: str, attention: str) -> Recipe:
     """The paper's models: SGD, 7.5e-4 divided by 10 after half of 200,000 steps of 12 expressions, at 320 pixels.
 
     Args:
-        dataset: Unc, unc+, gref, referit or joint.
-        attention: Vcm or acm.
+        dataset: One of `unc`, `unc+`, `gref`, `referit` and `joint`.
+        attention: Either `vcm` or `acm`.
     """
     start = New(PRESETS[f"paper-{attention}"])
     return Recipe(f"paper-{dataset}-{attention}", start, (MASKS,), checkpoint_every=2000)
