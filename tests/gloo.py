@@ -25,7 +25,7 @@ def gradients(stage: Masks, config: ModelConfig, data: Path, folder: Path, team:
     parts = next(stream(stage, tables, tokenizer, 0, team, range(1))).split(learner.parts)
     with patch("train.learner.has_bfloat16", lambda: False):  # rounding would differ from part to part
         terms = learner.backward(parts, learner.shares(parts))
-    found = {name: p.grad for name, p in learner.local.named_parameters() if p.grad is not None}
+    found = {name: p.grad for name, p in learner.lesson.named_parameters() if p.grad is not None}
     return {"terms": terms, "gradients": found, "samples": [s for part in parts for s in part.sample_ids]}
 
 

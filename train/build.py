@@ -15,13 +15,14 @@ from train.checkpoint import ignore_sigterm
 from train.data.batches import Batch, Batches
 from train.data.reader import ReferData
 from train.distributed import Team, synchronised
-from train.learner import Learner
+from train.grounding import FitObjective, Grounding
+from train.learner import Forward, Learner, Lesson
 from train.losses import Objective
 from train.optim import build_optimiser, freeze, rate_factor, train_mode
-from train.recipes.recipe import Masks
+from train.recipes.recipe import Ground, Masks, Trained
 
 
-def build(stage: Masks, model: CEFNet, categories: int, team: Team) -> Learner:
+def build(stage: Trained, model: CEFNet, categories: int, team: Team) -> Learner:
     """What a stage trains, ready for its first step.
 
     Args:
@@ -30,22 +31,21 @@ def build(stage: Masks, model: CEFNet, categories: int, team: Team) -> Learner:
         categories: Of the data.
         team: The processes that share each step.
     """
-    objective = Objective(stage.losses, model.config, categories).to(team.device)
     freeze(model, stage.frozen_stages)
     if stage.sync_norm:
         synchronised(model, team)
     model.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    taught = lesson(stage, model, categories).to(team.device)
     train_mode(model, max(stage.frozen_norms, stage.frozen_stages), stage.frozen_statistics)
     optimiser = build_optimiser(
-        [*model.named_parameters(), *(("objective." + name, p) for name, p in objective.named_parameters())],
+        [*model.named_parameters(), *(("objective." + name, p) for name, p in taught.objective.named_parameters())],
         stage.optimiser,
         stage.learning_rate,
         stage.weight_decay,
         partial(rate_factor, pretrained=stage.pretrained_rate, text=stage.text_rate),
     )
     return Learner(
-        model,
-        objective,
+        taught,
         optimiser,
         lambda step: stage.learning_rate * stage.schedule.factor(step, stage.steps),
         team,
@@ -55,8 +55,20 @@ def build(stage: Masks, model: CEFNet, categories: int, team: Team) -> Learner:
     )
 
 
+def lesson(stage: Trained, model: CEFNet, categories: int) -> Lesson:
+    """A model with what a stage teaches it.
+
+    Raises:
+        ValueError: The model lacks what the stage teaches.
+    """
+    if isinstance(stage, Ground):
+        return Grounding(model, FitObjective(stage.losses, model.encoder.channels[-1], categories))
+    assert isinstance(stage, Masks)
+    return Forward(model, Objective(stage.losses, model.config, categories))
+
+
 def stream(
-    stage: Masks,
+    stage: Trained,
     data: ReferData,
     tokenizer: Tokenizer,
     seed: int,

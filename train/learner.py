@@ -21,17 +21,35 @@ from train.losses import Objective, Target, count
 from train.optim import Average, set_learning_rate
 
 
-class Forward(nn.Module):
-    """Model and objective as one module, as DistributedDataParallel needs it."""
+class Lesson(nn.Module):
+    """A model and what it is taught, as one module: DistributedDataParallel needs that.
 
-    def __init__(self, model: CEFNet, objective: Objective) -> None:
+    Args:
+        model: On the team's device, in training mode.
+        objective: On the same device; its parameters are trained with the model's.
+    """
+
+    unused = False  # whether some trained parameters don't reach the loss
+
+    def __init__(self, model: CEFNet, objective: nn.Module) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
     def count(self, batch: Batch) -> Tensor:
         """What the terms of a batch are means over (`losses.COUNTED`): 3 floats."""
-        side = batch.images.shape[-1] // self.model.encoder.strides[-1]  # of D_5
+        side = batch.images.shape[-1] // self.model.encoder.strides[-1]  # of E_5 and D_5
         return count(batch.present, batch.classes[batch.photo_index], (side, side))
+
+
+class Forward(Lesson):
+    """The whole network, taught masks."""
+
+    objective: Objective
+
+    def __init__(self, model: CEFNet, objective: Objective) -> None:
+        super().__init__(model, objective)
+        verdicts = {"presence": model.presence, "right": model.right, "several": model.several}
+        self.unused = any(v is not None and not getattr(objective.weights, name) for name, v in verdicts.items())
 
     def forward(self, batch: Batch, shares: Tensor | None = None) -> dict[str, Tensor]:
         """The loss terms of a batch on the model's device; see `Objective` for `shares` and what is returned.
@@ -97,11 +115,10 @@ def precision(device: torch.device) -> AbstractContextManager:
 
 
 class Learner:
-    """Model, objective, optimiser and running average of one process, and the number of steps made.
+    """A lesson, its optimiser and the model's running average in one process, and the number of steps made.
 
     Args:
-        model: On the team's device, in training mode.
-        objective: On the same device.
+        lesson: A model and what it is taught.
         optimiser: Of the parameters of both.
         rate: The learning rate of a step, before a group's own factor.
         team: The processes that share each step.
@@ -112,8 +129,7 @@ class Learner:
 
     def __init__(
         self,
-        model: CEFNet,
-        objective: Objective,
+        lesson: Lesson,
         optimiser: torch.optim.Optimizer,
         rate: Callable[[int], float],
         team: Team,
@@ -121,14 +137,11 @@ class Learner:
         clip: float = 0.0,
         ema: float = 0.0,
     ) -> None:
-        self.model, self.objective, self.optimiser = model, objective, optimiser
+        self.lesson, self.model, self.objective, self.optimiser = lesson, lesson.model, lesson.objective, optimiser
         self.rate, self.team, self.parts, self.clip = rate, team, parts, clip
         self.steps = 0
-        self.average = Average(model, ema) if ema else None
-        self.local = Forward(model, objective)
-        weights = {"presence": model.presence, "right": model.right, "several": model.several}
-        unused = any(verdict is not None and not getattr(objective.weights, name) for name, verdict in weights.items())
-        self.forward = team.wrap(self.local, unused)
+        self.average = Average(self.model, ema) if ema else None
+        self.forward = team.wrap(lesson, lesson.unused)
 
     def state(self) -> dict[str, Any]:
         """All that a bit-exact resume needs."""
@@ -182,7 +195,7 @@ class Learner:
 
     def shares(self, parts: list[Batch]) -> list[Tensor]:
         """Each part's share of the step's whole batch, by which the parts' losses add up to the whole one's."""
-        counts = [self.local.count(part) for part in parts]
+        counts = [self.lesson.count(part) for part in parts]
         whole = self.team.sum(torch.stack(counts).sum(0)).clamp(min=1)
         return [count / whole for count in counts]
 

@@ -25,7 +25,7 @@ from train.data.reader import ReferData
 from train.distributed import Team
 from train.learner import Learner
 from train.log import Damage, Progress, Timed, draw_curves, progress
-from train.recipes.recipe import Align, Masks, Recipe
+from train.recipes.recipe import Align, Masks, Recipe, Trained
 from train.ship import run_card
 from train.start import Begun, Sources, begin_new, begin_with, first_weights
 
@@ -77,8 +77,8 @@ class Run:
                     continue
                 if before >= stop or self.team.any(terminated()):
                     break
-                if isinstance(stage, Masks):
-                    steps = before + self.masks(i, stage, stop - before, terminated)
+                if isinstance(stage, Trained):
+                    steps = before + self.photos(i, stage, stop - before, terminated)
                 elif after <= stop:
                     steps = before + self.align(i, stage)
                 self.team.wait()  # the others start from what the first one wrote
@@ -128,7 +128,7 @@ class Run:
         self.write(i, model, begun.decision, stage.steps)
         return stage.steps
 
-    def masks(self, i: int, stage: Masks, stop: int, ended: Callable[[], bool]) -> int:
+    def photos(self, i: int, stage: Trained, stop: int, ended: Callable[[], bool]) -> int:
         """Trains the stage's network up to its step `stop`. Returns the steps done; fewer if `ended` says so."""
         before, state = self.recipe.before(i), self.checkpoint(i)
         begun = self.begin(i, weights=state is None)
@@ -245,7 +245,7 @@ def take_up(learner: Learner, state: dict[str, Any], folder: Path) -> None:
 
 def stage_folder(folder: Path, recipe: Recipe, i: int) -> Path:
     """Where the weights of a stage are when it is done: `1-words`, ...; those of the last one in the run's folder."""
-    last = i == len(recipe.stages) - 1 and isinstance(recipe.stages[i], Masks)
+    last = i == len(recipe.stages) - 1 and isinstance(recipe.stages[i], Trained)
     return folder if last else folder / f"{i + 1}-{recipe.stages[i].name}"
 
 

@@ -16,10 +16,10 @@ from train.recipes.cefnet_acm import cefnet_acm
 from train.recipes.cefnet_vcm import cefnet_vcm
 from train.recipes.fine_tune import fine_tune
 from train.recipes.paper import authors, paper, published_models
-from train.recipes.recipe import Align, Masks, New, Recipe, change
+from train.recipes.recipe import Align, Ground, Masks, New, Recipe, change
 from train.recipes.smoke import smoke
 
-__all__ = ["RECIPES", "Align", "Masks", "New", "Recipe", "change", "find"]
+__all__ = ["RECIPES", "Align", "Ground", "Masks", "New", "Recipe", "change", "find"]
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     make().name: make

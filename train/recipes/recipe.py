@@ -11,6 +11,7 @@ from typing import Any
 
 from cefnet.config import ModelConfig
 from train.data.samples import BatchSpec
+from train.grounding import FitWeights
 from train.losses import LossWeights
 from train.optim import Schedule
 
@@ -69,8 +70,8 @@ class Align:
 
 
 @dataclass(frozen=True)
-class Masks:
-    """A stage that trains the whole network on masks.
+class Trained:
+    """What the stages that train on whole photos, step by step, have in common.
 
     Attributes:
         name: Of the stage.
@@ -78,7 +79,6 @@ class Masks:
         model: Fields of `ModelConfig` that this stage changes.
         may_drop: Patterns of tensors that may find no place after these changes.
         data: What a step draws.
-        losses: Weights of the terms.
         sizes: Input sizes as (share of the steps done, pixels), in order; none = the model's own `image_size`.
         optimiser: `adamw` or `sgd` (momentum 0.9).
         learning_rate: Of the parts that start from nothing.
@@ -103,7 +103,6 @@ class Masks:
     model: dict[str, Any] = field(default_factory=dict)
     may_drop: tuple[str, ...] = ()
     data: BatchSpec = BatchSpec()
-    losses: LossWeights = LossWeights()
     sizes: tuple[tuple[float, int], ...] = ((0.0, 320),)
     optimiser: str = "adamw"
     learning_rate: float = 1.5e-3
@@ -138,8 +137,32 @@ class Masks:
         return min(self.schedule.settled(self.steps), *sizes) if sizes else self.schedule.settled(self.steps)
 
 
-Stage = Align | Masks
-KINDS = {"align": Align, "masks": Masks}  # as recipe.json names them
+@dataclass(frozen=True)
+class Ground(Trained):
+    """A stage that teaches what words name, without fusing or decoding: the fit of `Matching` is the answer.
+
+    The encoder, the text encoder and `Matching` learn; an expression costs little beside its photo.
+
+    Attributes:
+        losses: Weights of the terms (`train/grounding.py`).
+    """
+
+    losses: FitWeights = FitWeights()
+
+
+@dataclass(frozen=True)
+class Masks(Trained):
+    """A stage that trains the whole network on masks.
+
+    Attributes:
+        losses: Weights of the terms (`train/losses.py`).
+    """
+
+    losses: LossWeights = LossWeights()
+
+
+Stage = Align | Ground | Masks
+KINDS = {"align": Align, "ground": Ground, "masks": Masks}  # as recipe.json names them
 
 
 @dataclass(frozen=True)
@@ -232,7 +255,7 @@ def member(recipe: Recipe, title: str, options: str, duration: str, score: str) 
     return make
 
 
-def _check_steps(stage: Stage) -> None:
+def _check_steps(stage: Align | Trained) -> None:
     if stage.steps < 1:
         raise ValueError(f"{stage.name}: steps is {stage.steps}; it must be at least 1")
 
@@ -269,7 +292,9 @@ def _changed(recipe: Recipe, key: str, value: Any) -> Recipe:
         parts, path = {first: parts[first]}, key.split(".")
     else:
         path = key.split(".")
-    chosen = {name: _set(part, path, value, key) for name, part in parts.items() if path[0] in _names(part)}
+    known_to = {name: part for name, part in parts.items() if path[0] in _names(part)}
+    having = {name: part for name, part in known_to.items() if _has(part, path)} or known_to
+    chosen = {name: _set(part, path, value, key) for name, part in having.items()}
     if not chosen:
         known = sorted({name for part in parts.values() for name in _names(part)})
         raise ValueError(f"--set {key}: no such key; known here: {', '.join(known)}")
@@ -288,6 +313,13 @@ def _names(part: Any) -> list[str]:
     """The keys of a part; of a stage's `model`, those of every network."""
     part = ModelConfig() if isinstance(part, dict) else part
     return [f.name for f in fields(part) if f.name != "name"] if is_dataclass(part) else []
+
+
+def _has(part: Any, path: list[str]) -> bool:
+    """Whether a part has the key `path`: kinds of stages have different losses."""
+    if path[0] not in _names(part) or len(path) == 1:
+        return path[0] in _names(part)
+    return _has(getattr(ModelConfig() if isinstance(part, dict) else part, path[0]), path[1:])
 
 
 def _set(part: Any, path: list[str], value: Any, key: str) -> Any:
