@@ -11,14 +11,15 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pi_heif import register_heif_opener
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from cefnet.arguments import LONGEST_PATH, check_pointer, described, from_base64, home_of, is_data_url, shortened
 
 # Others that Pillow knows are no photos, and some are programs for an interpreter (EPS).
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # and HEIF, which a library adds
 MAX_PIXELS = 50_400_000  # 8192 x 6144, a telephone's 50 megapixels; read within 500 MB, whatever the file
-MAX_HEAVY = MAX_PIXELS // 2  # of WebP and progressive CMYK, whose decoders hold several copies at once
+MAX_HEAVY = MAX_PIXELS // 2  # of WebP, HEIC and progressive CMYK, whose decoders hold several copies at once
 MAX_AVIF = 20_000_000  # of AVIF, which may have 12 bits a colour and transparency besides
 MAX_BYTES = 100_000_000
 MAX_READS = 200_000  # steps of Pillow's readers in Python; a file of nothing but tiny chunks takes millions
@@ -26,6 +27,7 @@ MAX_STRIP = 200_000_000  # bytes; a TIFF's tiles and strips are unpacked whole, 
 MAX_SCANS = 64  # passes over all pixels of a progressive JPEG, which usually has ten; a few bytes make one
 
 BitsPerSample, RowsPerStrip, TileWidth, TileLength = 258, 278, 322, 323  # tags of a TIFF
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # brands, behind a file's `ftyp`
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # of a JPEG's segments: those that state their length
 
 
@@ -100,8 +102,11 @@ def identify(data: bytes, name: str) -> Image.Image:
     Raises:
         ValueError: It is no photo, too large, or made to take long; begins with `name`.
     """
+    is_heic = data[4:8] == b"ftyp" and data[8:12] in HEIC
+    if is_heic:
+        register_heif_opener(thumbnails=False)  # here, so that an import changes nothing
     try:
-        image = Image.open(_Counted(data), formats=FORMATS)
+        image = Image.open(_Counted(data), formats=("HEIF",) if is_heic else FORMATS)
         _check_work(image, data)
     except UnidentifiedImageError as error:
         check_pointer(data, name)
@@ -116,8 +121,6 @@ def identify(data: bytes, name: str) -> Image.Image:
 
 def _kind(data: bytes) -> str:
     """What a file is that is no photo."""
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
-        return "a HEIC photo, which can't be read"
     if b"<svg" in data[:1000].lower():
         return "a drawing (SVG), not a photo"
     return "empty" if not data else "not a picture that can be read"
@@ -125,7 +128,7 @@ def _kind(data: bytes) -> str:
 
 def check_size(image: Image.Image, name: str) -> None:
     """Refuses, with a ValueError, what has no pixels or too many to be decoded."""
-    heavy = image.format == "WEBP" or (image.mode == "CMYK" and "progressive" in image.info)
+    heavy = image.format in ("WEBP", "HEIF") or (image.mode == "CMYK" and "progressive" in image.info)
     most = MAX_AVIF if image.format == "AVIF" else MAX_HEAVY if heavy else MAX_PIXELS
     kind = f" for this kind of {image.format}" if most < MAX_PIXELS else ""
     if image.width == 0 or image.height == 0:
@@ -219,9 +222,9 @@ def read_photo(source: Source, name: str | None = None, labelled: tuple[int, int
     """Reads a photo as people see it: upright by its EXIF tag, in sRGB by its profile, transparency on white.
 
     Args:
-        source: Path, bytes, binary file or `data:` URL (base64) of one of `picture_files.FORMATS` (of an animation the
-            first frame) of at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP, `MAX_AVIF` for AVIF); a Pillow
-            image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
+        source: Path, bytes, binary file or `data:` URL (base64) of `FORMATS` or HEIC (of an animation the first
+            frame) of at most `MAX_BYTES` and `MAX_PIXELS` (`MAX_HEAVY` for WebP and HEIC, `MAX_AVIF` for AVIF); a
+            Pillow image; or an array H x W, H x W x 1, 3 (RGB) or 4 (RGBA) of uint8, uint16, bool, or floats in 0..1.
         name: What errors call it; its path, where it has one, if None.
         labelled: Width and height of the upright photo that its labels are for; one of another size is refused, and
             as far as the file's head tells, before it is decoded.

@@ -9,11 +9,13 @@ import io
 import struct
 import sys
 import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import heic
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -60,6 +62,13 @@ def quarters(height: int = 32, width: int = 48) -> Pixels:
     return photo
 
 
+def on_white(photo: Pixels) -> Pixels:
+    """`quarters()` where the red one is transparent."""
+    seen = photo.copy()
+    seen[: len(photo) // 2, : photo.shape[1] // 2] = 255
+    return seen
+
+
 def encoded(image: Image.Image | NDArray, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(file, kind, **options)
@@ -92,7 +101,8 @@ def refused() -> Iterator[Case]:
     yield Case("program.eps", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n", no_picture)
     yield Case("drawing.svg", lambda: b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "SVG")
     yield Case("drawing.png", lambda: b'<?xml version="1.0"?><svg width="9"/>', "SVG")
-    yield Case("photo.heic", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC")
+    yield Case("broken.heic", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "read")
+    yield Case("half.heic", lambda: b64decode(heic.PLAIN)[:500], "read")
     yield Case("magic.jpg", lambda: b"\xff\xd8\xff\xe0", "read")
     yield Case("half.jpg", lambda: jpeg[: len(jpeg) // 2], "damaged or cut off")
     for kind in ("png", "webp", "gif", "tiff", "avif", "bmp"):
@@ -198,6 +208,8 @@ def formats() -> Iterator[Case]:
     yield Case("lossless.webp", lambda: encoded(photo, "WEBP", lossless=True), "", photo)
     yield Case("lossy.webp", lambda: encoded(photo, "WEBP", quality=90), "", photo, 24)
     yield Case("photo.avif", lambda: encoded(photo, "AVIF", quality=95, subsampling="4:4:4"), "", photo, 24)
+    yield Case("photo.heic", lambda: b64decode(heic.PLAIN), "", photo, 24)
+    yield Case("transparent.heic", lambda: b64decode(heic.CLEAR), "", on_white(photo), 24)
     yield Case("photo.bmp", lambda: encoded(photo, "BMP"), "", photo)
     for kind in ("gif", "webp", "png", "avif"):
         options = {"lossless": True} if kind == "webp" else {"quality": 95, "subsampling": "4:4:4"}
@@ -225,6 +237,7 @@ def turned() -> Iterator[Case]:
         yield Case(f"exif-{orientation}.webp", partial(make, "WEBP", lossless=True), "", photo)
         yield Case(f"exif-{orientation}.tif", partial(make, "TIFF", tiffinfo={274: orientation}), "", photo)
         yield Case(f"exif-{orientation}.avif", partial(make, "AVIF", subsampling="4:4:4"), "", photo, 24)
+    yield Case("turned.heic", lambda: b64decode(heic.TURNED), "", photo, 24)
     six = np.ascontiguousarray(ways[6])
     yield Case("exif-half-broken.png", partial(encoded, six, "PNG", exif=odd_exif()), "", photo)
     yield Case("exif-out-of-range.png", partial(encoded, photo, "PNG", exif=one_tag(0x0112, 9)), "", photo)

@@ -11,7 +11,7 @@ from app_fixture import ask, give, noise, screenshot, upload
 from bad_photos import cases
 
 # One of each kind: empty, no picture, another kind of picture, cut off, unpacks to gigabytes, odd numbers.
-REFUSED = ("empty.jpg", "text.jpg", "drawing.svg", "photo.heic", "half.jpg", "bomb-20000.png", "scans.jpg", "nan.tif")
+REFUSED = ("empty.jpg", "text.jpg", "drawing.svg", "broken.heic", "half.jpg", "bomb-20000.png", "scans.jpg", "nan.tif")
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's, of what is refused
