@@ -164,7 +164,7 @@ def _scans(data: bytes) -> int:
 
 def damaged(name: str, error: Exception) -> ValueError:
     """Pillow's decoders raise almost anything on damaged files, from OSError to AttributeError."""
-    return ValueError(f"{name} is damaged or cut off and can't be read ({error}).")
+    return ValueError(f"{name} is damaged or cut off and can't be read ({' '.join(str(error).split())}).")
 
 
 def megapixels(pixels: int) -> str:
