@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from app import strings
 from app.gpu import moved, on_gpu, parked
 from app.picture import Picture
 from cefnet import render
 from cefnet.alternatives import alternatives, region_at, region_beside
+from cefnet.arguments import shortened
 from cefnet.predictor import Photo, Predictor
 from cefnet.result import Click, Result
+from cefnet.words import foreign, kept
 
 log = logging.getLogger(__name__)
 
@@ -275,6 +278,8 @@ class Service:
             ValueError: If an expression cannot be used; the text is meant for the person.
         """
         start = time.perf_counter()
+        for text, pointed in zip(expressions, clicks or [()] * len(expressions), strict=True):
+            check_english(text, pointed)
         found = self._answer(session, picture, model, expressions, size, explain, clicks)
         return found, time.perf_counter() - start
 
@@ -377,3 +382,17 @@ def next_best(item: Item) -> Item:
         return replace(item, results=item.own, asked={}, choice=0, clicks=())
     results = {model: found[min(choice, len(found) - 1)] for model, found in others.items()}
     return replace(item, results=results, asked=item.own, choice=choice, clicks=())
+
+
+def check_english(expression: str, clicks: Sequence[Click] = ()) -> None:
+    """Refuses an expression that has no English word in it, unless clicks say what is meant.
+
+    The networks answer anything, and an answer to what they can't read looks like any other.
+
+    Raises:
+        ValueError: As said.
+    """
+    unread = foreign(expression)
+    if unread and not clicks and len(unread) == len({word.typed for word in kept(expression)}):
+        words = " ".join(unread).encode(errors="replace").decode()  # half a character can't be sent
+        raise ValueError(strings.ENGLISH_ONLY.format(words=shortened(words)))

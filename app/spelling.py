@@ -15,7 +15,7 @@ from rapidfuzz.distance import OSA
 from app import strings, views
 from app.service import Item, Service
 from cefnet.result import rivals
-from cefnet.words import kept
+from cefnet.words import foreign, kept
 
 KNOWN = 2  # times a word was seen in training; below it, it is hardly known
 WELL_KNOWN = 5  # times; only such words are suggested, so that a suggestion is worth its click
@@ -161,21 +161,25 @@ def show(part: Help, service: Service, item: Item) -> dict[Any, Any]:
 
 def help_for(part: Help, expressions: Iterable[str], words: Mapping[str, int]) -> dict[Any, Any]:
     """Updates of `part.outputs` for some expressions' words."""
-    doubts = list({one.word.lower(): one for text in expressions for one in unsure(text, words)}.values())
-    if not doubts:
+    texts = list(expressions)
+    unread = list(dict.fromkeys(word for text in texts for word in foreign(text)))
+    found = {one.word.lower(): one for text in texts for one in unsure(text, words) if one.word not in unread}
+    doubts = list(found.values())
+    if not doubts and not unread:
         return hide(part)
+    note = said(strings.FOREIGN, unread) + said(strings.HARDLY_KNOWN, (doubt.word for doubt in doubts))
     rows = [[doubt.word, by] for doubt in doubts for by in doubt.suggestions]
     labels = [by if len(doubts) == 1 else f"{word} → {by}" for word, by in rows]
     return {
-        part.note: gr.update(value=said(doubts), visible=True),
+        part.note: gr.update(value=note, visible=True),
         part.choices: gr.update(samples=rows, sample_labels=labels, visible=True) if rows else gr.update(visible=False),
     }
 
 
-def said(doubts: Iterable[Doubt]) -> str:
-    """The doubts in a sentence, as HTML."""
-    quoted = ", ".join(f"<mark>“{escape(doubt.word)}”</mark>" for doubt in doubts)
-    return f'<p class="doubt" role="status">{strings.HARDLY_KNOWN.format(words=quoted)}</p>'
+def said(sentence: str, words: Iterable[str]) -> str:
+    """A sentence about some words, as HTML; empty without any."""
+    quoted = ", ".join(f"<mark>“{escape(word)}”</mark>" for word in words)
+    return f'<p class="doubt" role="status">{sentence.format(words=quoted)}</p>' if quoted else ""
 
 
 def several(item: Item) -> str:

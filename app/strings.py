@@ -250,6 +250,8 @@ MCP_VALUE = "CEFNET_MCP is '{value}'; set it to 1 (MCP server on) or 0 (off)."
 MCP_MISSING = "CEFNET_MCP is 1, but the MCP server's packages are missing: pip install '.[mcp]'"
 
 # spelling
+ENGLISH_ONLY = "“{words}” can't be read: the networks know English alone. Say it in English words."
+FOREIGN = "Only English is read here: {words} said nothing to the networks."
 HARDLY_KNOWN = "The networks hardly know {words}."
 DID_YOU_MEAN = "Did you mean"
 SEVERAL = """{number} places fit “{expression}” about equally well{by}. Click the one you mean, say where it is, or take

@@ -94,6 +94,23 @@ def kept(expression: str) -> tuple[Word, ...]:
     )
 
 
+def foreign(expression: str) -> tuple[str, ...]:
+    """The words of an expression that can't be English, as typed: no Latin letter and no digit is in them.
+
+    Args:
+        expression: As typed.
+
+    Returns:
+        Other scripts, emoji and signs, each word once, in order.
+    """
+    words = (word.typed for word in kept(expression) if not any(map(_is_latin, word.read)))
+    return tuple(dict.fromkeys(words))
+
+
+def _is_latin(character: str) -> bool:
+    return character.isdigit() or unicodedata.name(character, "").startswith("LATIN ")
+
+
 def check_version(version: object) -> None:
     """Refuses models that read expressions in a way that this version of cefnet doesn't know.
 

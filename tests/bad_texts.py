@@ -12,9 +12,7 @@ REFUSED = {
     "its other half": "\udc15 dog",
 }
 READ = {
-    "right to left": "הכלב השמאלי",
     "overridden": "\u202egod der\u202c",
-    "emoji": "🐕 👩‍👩‍👧‍👦",
     "flag": "🇫🇷 man",
     "zero-width within": "d\u200bo\u200dg",
     "control within": "red\0 \x1b[31mdog\x07\x08",
@@ -36,7 +34,13 @@ READ = {
     "no character": "\uffff dog",
     "null": "NaN None null undefined",
     "formula": "=1+cmd|'/c calc'!A0",
-    "ligature": "ﷺ",
     "other line ends": "dog\u2028cat\u2029man",
     "accent first": "\u0301dog",
+}
+FOREIGN = {  # read by the library, whose models answer anything; refused by the app
+    "right to left": "הכלב השמאלי",
+    "emoji": "🐕 👩‍👩‍👧‍👦",
+    "ligature": "ﷺ",
+    "Chinese": "左边的男人",
+    "signs alone": "?!",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from app_fixture import noise
-from bad_texts import READ, REFUSED
+from bad_texts import FOREIGN, READ, REFUSED
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +40,13 @@ def test_refused(text: str, tiny_tokenizer: Path, app_service: Service) -> None:
     str(refusal.value).encode()  # can be sent
     with pytest.raises(ValueError, match="nothing to read|the limit is"):
         app_service.ask(Session(), PICTURE, [text])
+
+
+@pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
+def test_what_holds_no_english_is_refused_by_name(text: str, app_service: Service) -> None:
+    with pytest.raises(ValueError, match="know English alone") as refusal:
+        app_service.ask(Session(), PICTURE, [text])
+    assert text in str(refusal.value)
 
 
 def test_training_takes_what_is_left_of_a_half_character(tiny_tokenizer: Path) -> None:

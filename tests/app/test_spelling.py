@@ -107,6 +107,8 @@ def test_help_says_what_is_doubted_and_offers_replacements() -> None:
     assert help_for(part, ["dog on the left"], WORDS) == spelling.hide(part)
     alone = help_for(part, ["<qwrtzp>"], WORDS)
     assert not alone[part.choices]["visible"] and "qwrtzp" in alone[part.note]["value"]
+    foreign = help_for(part, ["红色 dog", "dog 🐕"], WORDS)[part.note]["value"]
+    assert "Only English" in foreign and "“红色”" in foreign and "“🐕”" in foreign and "hardly" not in foreign
     assert "<i" not in help_for(part, ["<i>x</i>qwrtzp"], WORDS)[part.note]["value"]
 
 

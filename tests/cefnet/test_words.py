@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cefnet.config import Decision, ModelConfig, parse_config, write_config
 from cefnet.predictor import Predictor
 from cefnet.text import Tokenizer
-from cefnet.words import kept, normalise
+from cefnet.words import foreign, kept, normalise
 
 SAYS_NOTHING = {
     "The man in the straw hat.": "man in the straw hat",
@@ -208,3 +208,9 @@ def test_it_needs_no_torch() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "dog False\n"
+
+
+def test_what_cannot_be_english_is_named_as_typed() -> None:
+    assert foreign("the man on the left, café 7, X-ray") == ()
+    assert foreign("男人, dog 🙂 🙂") == ("男人,", "🙂")
+    assert foreign("Hund links") == () and foreign("?!") == ("?!",) and foreign("Мужчина man") == ("Мужчина",)
