@@ -8,14 +8,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.environment import serve
+from app.environment import without_proxies
 from app.publish import space_upload
 from cefnet import hub
 from cefnet.console import words_of
 
+PROGRAM = "python -m app"
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Without a command: serves the page.")
+
+def build_parser(program: str = PROGRAM) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="Without a command: serves the page.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     publish = commands.add_parser("publish", help="upload the page as a Hugging Face Space")
     publish.add_argument("space_id", metavar="SPACE_ID", help="owner/name")
@@ -38,16 +40,28 @@ def publish(args: argparse.Namespace) -> None:
         print(hub.send(upload, HfApi(), args.private, replace=True))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command, or serves; returns 0, or 2 after an error that the user can mend (printed in one line)."""
-    args = build_parser().parse_args(words_of(argv))
+def serve() -> None:
+    """Serves the page, as `app.serve.serve`, whatever proxies the environment names."""
+    with without_proxies():
+        from app.serve import serve  # here: it imports Gradio
+    serve()
+
+
+def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Runs a command, or serves; returns 0, or 2 after an error that the user can mend (printed in one line).
+
+    Args:
+        argv: The words behind the program's name; None: those of the command line.
+        program: What was typed to get here; help and errors call it so.
+    """
+    args = build_parser(program).parse_args(words_of(argv))
     if args.command is None:
         serve()
         return 0
     try:
         publish(args)
     except (ValueError, OSError) as error:
-        print(f"python -m app {args.command}: {error}", file=sys.stderr)
+        print(f"{program} {args.command}: {error}", file=sys.stderr)
         return 2
     return 0
 

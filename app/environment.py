@@ -42,10 +42,3 @@ def without_proxies() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def serve() -> None:
-    """Serves the page, as `app.serve.serve`, whatever proxies the environment names."""
-    with without_proxies():
-        from app.serve import serve  # here: it imports Gradio
-    serve()

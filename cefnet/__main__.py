@@ -144,8 +144,7 @@ def _wing(command: str, words: Sequence[str]) -> int:
               f"type `cefnet {command}`, or go to another folder", file=sys.stderr)  # fmt: skip
         return 2
     try:
-        named = {"program": f"{_program()} {command}"} if first else {}  # the app names itself
-        status: int = import_module(module).main([*first, *words], **named)
+        status: int = import_module(module).main([*first, *words], program=f"{_program()} {command}")
         return status
     except ModuleNotFoundError as error:
         extra = "app" if package == "app" else "train"
