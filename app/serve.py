@@ -5,24 +5,18 @@ What Gradio keeps or sends unless told otherwise, and what is done about it, is 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.queueing import Queue
-from gradio.state_holder import StateHolder
-from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from app.environment import models_from_environment, without_proxies
-from app.limits import FILE, ROOM, Limited, make_room
+from app.gradio_guard import forgetting, keep_no_log
+from app.limits import FILE, ROOM, Limited
 from app.page import STALE
 from app.service import Service
 
@@ -68,7 +62,7 @@ def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, room:
         As `gr.Blocks.launch`.
     """
     blocks.queue(max_size=waiting, api_open=False, default_concurrency_limit=SIDE_BY_SIDE)
-    blocks._queue.ANALYTICS_MAX_EVENTS = 1  # its log of who ran what when is kept even without monitoring
+    keep_no_log(blocks)
     return blocks.launch(
         theme=theme(),
         css_paths=HERE / "style.css",
@@ -85,44 +79,6 @@ def launch(blocks: gr.Blocks, waiting: int = WAITING, kept: float = STALE, room:
         app_kwargs={"middleware": [Middleware(Limited, room=room)], "lifespan": forgetting(kept, room)},
         **options,
     )
-
-
-def forgetting(kept: float, room: int) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """What runs beside the server, every minute: those idle for `kept` seconds are forgotten, the disk is kept free."""
-
-    async def sweep(app: Any) -> None:
-        while True:
-            forget(app.state_holder, kept)
-            forget_events(app.get_blocks()._queue)
-            await asyncio.to_thread(make_room, Path(get_upload_folder()), room)
-            await asyncio.sleep(min(60, kept))
-
-    @asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(sweep(app))
-        yield
-        task.cancel()
-
-    return lifespan
-
-
-def forget(holder: StateHolder, kept: float) -> None:
-    """Drops sessions idle for `kept` seconds. Gradio empties their states, and keeps what was typed and shown."""
-    now = datetime.now()
-    for session, used in list(holder.time_last_used.items()):
-        if (now - used).total_seconds() > kept:
-            holder.delete_state(session)
-            with holder.lock:
-                holder.session_data.pop(session, None)
-                holder.time_last_used.pop(session, None)
-
-
-def forget_events(queue: Queue) -> None:
-    """Drops what is kept of callers who have their answers, or were pushed out by 2000 others; Gradio keeps it all."""
-    for session, events in list(queue.pending_event_ids_session.items()):
-        if not events or session not in queue.pending_messages_per_session:
-            queue.pending_event_ids_session.pop(session, None)
-            queue.pending_messages_per_session.pop(session, None)
 
 
 def theme() -> gr.themes.Base:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from app import about, api, ask, attend, canvas, compare, explain, gallery, spelling, strings, takeaway, wordwise
 from app.events import Page, connect
+from app.gradio_guard import Blocks
 from app.page import STALE, Shared, View
 from app.service import Service
 
@@ -25,7 +26,7 @@ TABS: dict[str, Callable[[Service, Shared], View]] = {
 
 def build(service: Service) -> gr.Blocks:
     """The page, wired to `service`."""
-    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=SWEEP) as blocks:
+    with Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=SWEEP) as blocks:
         gr.HTML(strings.HEADER, elem_id="header")
         if service.missing:
             names = escape(", ".join(service.missing))

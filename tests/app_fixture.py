@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from app import api, strings
+from app.gradio_guard import Blocks
 from app.serve import launch
 from app.service import Service
 from cefnet.config import Decision
@@ -112,7 +113,7 @@ def served(service: Service, folder: Path, **options: Any) -> Iterator[gr.Blocks
     """The endpoints alone, served by this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+        with Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
             api.endpoints(service)
         launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
         yield blocks

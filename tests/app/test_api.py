@@ -247,6 +247,17 @@ def test_what_only_raw_json_can_ask(app: SimpleNamespace, wide_photo: Path, ques
     assert "event: error" in answer and said in answer
 
 
+def test_a_call_with_fewer_values_is_one_with_their_defaults(app: SimpleNamespace, wide_photo: Path) -> None:
+    """As programs send that were written when the endpoint took fewer."""
+    (path,) = httpx.post(f"{app.url}/upload", files={"files": wide_photo.read_bytes()}).json()
+    photo = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    event = httpx.post(f"{app.url}/call/segment", json={"data": [photo, "red dog"]}).json()["event_id"]
+    told = httpx.get(f"{app.url}/call/segment/{event}", timeout=90).text
+    answer = json.loads(told.partition("data: ")[2].splitlines()[0])[0]
+    uploaded = app.client.predict(handle_file(wide_photo), "red dog", api_name="/segment")[0]
+    assert (answer["model"], answer["score"]) == (uploaded["model"], uploaded["score"])
+
+
 @pytest.mark.parametrize(
     "dress",
     ['"{}"', '"data:image/png;base64,{}"', '{"path": "data:;base64,{}"}', '{"url": "data:image/png;base64,{}"}'],

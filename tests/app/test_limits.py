@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 
 from app import api, fetch, strings
+from app.gradio_guard import forget_events
 from app.limits import BODY, FILE, INLINE, make_room
 from app.publish import ROOT
-from app.serve import forget_events, launch
+from app.serve import launch
 from app.service import Service
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)

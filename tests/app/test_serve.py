@@ -22,8 +22,9 @@ from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
 from PIL import Image
 
+from app.gradio_guard import forget
 from app.publish import ROOT
-from app.serve import forget, launch
+from app.serve import launch
 
 
 def wait(until: Callable[[], Any], seconds: float = 300) -> Any:
