@@ -14,6 +14,9 @@ from app.fields import file_of
 from app.service import Answer, Service, Session
 
 SLOW = 2.0  # seconds an answer takes from which the typing is no longer followed
+# Asked of every new photo, so that those which are there can be offered; words that training met often.
+THINGS = ("man", "woman", "child", "dog", "cat", "car", "bicycle", "horse", "chair", "cup", "boat", "food")
+OFFERED = 4  # of them at most
 KINDS = ["image", ".heic", ".heif", ".tif", ".tiff", ".avif"]  # files of photos; browsers don't call all of them images
 # Waits for a pause in the typing, then sends what the box holds by then; nothing where an example or an answer of the
 # history was clicked meanwhile. An event that waits its turn is replaced by the newest (trigger_mode="always_last").
@@ -113,3 +116,13 @@ def listed(
         typed |= {item.expression: item for item in service.ask(session, answer.picture, unknown).items}
     told = Answer(answer.picture, kept).with_items([typed[text] for text in fresh])
     return told, told.expressions.index(texts[-1]), len(fresh)
+
+
+def things_to_ask(service: Service, session: Session, answer: Answer) -> list[str]:
+    """Which of `THINGS` are probably in a photo, the surest first, by the model that is explained first."""
+    model = list(service.predictors)[-1]
+    results, _ = service.segment(session, answer.picture, model, THINGS, explain=False)
+    found = [
+        (one.score, one.expression) for one in results if one.found.any() and one.score >= strings.LIMITS["probably"]
+    ]
+    return [text for _, text in sorted(found, reverse=True)[:OFFERED]]

@@ -178,7 +178,7 @@ def _last(now: Now) -> list[Any]:
 
 def connect_photo(page: Page, service: Service) -> None:
     """A new photo starts a new list; its features are made while the visitor types."""
-    asking = page.asking
+    asking, shared = page.asking, page.shared
 
     def opened(path: str | None, *state: Any) -> dict:
         if path is None:
@@ -188,11 +188,14 @@ def connect_photo(page: Page, service: Service) -> None:
         photo = gr.update(value=told[page.canvas]["value"], photo=canvas.photo(answer.picture))
         return told | {page.canvas: photo, asking.expression: "", asking.more: gr.update(visible=False)}
 
-    def prepare(session: Session, answer: Answer | None) -> Session:
+    def prepare(session: Session, answer: Answer | None) -> dict:
+        things = []
         if answer is not None:
             for model in service.predictors:
                 service.encode(session, answer.picture, model)
-        return session
+            things = ask.things_to_ask(service, session, answer)
+        offered = gr.update(samples=[[text] for text in things], visible=True) if things else gr.update()
+        return {shared.session: session, asking.more: offered}
 
     outputs = [*page.outputs, asking.expression, asking.more]
     upload = asking.photo.upload(
@@ -200,8 +203,7 @@ def connect_photo(page: Page, service: Service) -> None:
         show_progress_on=[page.canvas], api_visibility="private", trigger_mode="always_last",
     )  # fmt: skip
     hidden = {"show_progress": "hidden", **MODELS}
-    shared = page.shared
-    upload.success(plainly(prepare), [shared.session, shared.answer], shared.session, **hidden)
+    upload.success(plainly(prepare), [shared.session, shared.answer], [shared.session, asking.more], **hidden)
 
 
 def connect_canvas(page: Page, service: Service) -> None:

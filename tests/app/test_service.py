@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,3 +187,15 @@ def test_a_full_list_is_refused_before_anything_is_asked(service: Service, monke
 def test_loading_takes_any_model_argument(tiny_checkpoint: Path) -> None:
     service = Service.load({"mine": str(tiny_checkpoint)}, device="cpu")
     assert isinstance(service.predictors["mine"], Predictor)
+
+
+def test_things_that_are_probably_there_are_offered(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {"man": 0.7, "dog": 0.9, "cat": 0.4, "car": 0.95, "cup": 0.6, "boat": 0.55, "horse": 0.99}
+
+    def segment(session: Session, picture: object, model: str, texts: tuple[str, ...], explain: bool) -> object:
+        assert model == "cefnet-acm" and not explain
+        found = {text: np.full((2, 2), text != "horse") for text in texts}  # a sure one that has no mask
+        return [SimpleNamespace(expression=t, score=scores.get(t, 0.0), found=found[t]) for t in texts], 0.1
+
+    monkeypatch.setattr(service, "segment", segment)
+    assert ask.things_to_ask(service, Session(), Answer(picture_from(noise(8, 8)))) == ["car", "dog", "man", "cup"]
