@@ -151,6 +151,7 @@ def visit(app: SimpleNamespace, browser: Any) -> Iterator[Callable[..., Any]]:
             stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(WAIT)
+            page.add_init_script(WATCH_SHIFTS)
             local = (app.url, "data:", "blob:")
             page.on("request", lambda request: request.url.startswith(local) or foreign.append(request.url))
             page.on("pageerror", lambda error: errors.append(str(error)))
@@ -160,6 +161,16 @@ def visit(app: SimpleNamespace, browser: Any) -> Iterator[Callable[..., Any]]:
 
         yield visit
     assert foreign == [] and errors == []
+
+
+WATCH_SHIFTS = """window.shifted = 0;
+new PerformanceObserver(list => list.getEntries().forEach(one => one.hadRecentInput || (window.shifted += one.value)))
+  .observe({type: "layout-shift", buffered: true});"""
+
+
+def shifted(page: Any) -> float:
+    """Cumulative layout shift since the page opened (web.dev's CLS without windows, so at least as large)."""
+    return float(page.evaluate("window.shifted"))
 
 
 def screenshot(page: Any, name: str) -> None:

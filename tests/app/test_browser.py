@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixture import WAIT, ask, listed, names, noise, presence, screenshot, upload
+from app_fixture import WAIT, ask, listed, names, noise, presence, screenshot, shifted, upload
 from bad_texts import READ
 from PIL import Image
 
@@ -97,6 +97,21 @@ def test_upload_ask_look_take_away(app: SimpleNamespace, visit: Visit, tmp_path:
     assert (told["images"][0]["width"], told["images"][0]["height"]) == (110, 75)
     cut = Image.open(io.BytesIO(Path(take(page, "cutout").path()).read_bytes()))
     assert cut.mode == "RGBA"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_nothing_jumps_on_the_way_to_a_cut_out(visit: Visit, tmp_path: Path, width: int, height: int) -> None:
+    page = visit(width)
+    page.set_viewport_size({"width": width, "height": height})
+    opened = shifted(page)
+    upload(page, noise(75, 110), tmp_path)
+    page.wait_for_timeout(1000)  # what is offered to ask comes a little later
+    ask(page, "red dog")
+    page.mouse.click(width / 4, height / 3)
+    page.wait_for_timeout(1000)
+    open_part(page, "take")
+    page.wait_for_timeout(500)
+    assert opened < 0.1 and shifted(page) < 0.1, (opened, shifted(page))
 
 
 def test_a_click_corrects_the_answer_and_is_undone(app: SimpleNamespace, visit: Visit, two_regions: None) -> None:
