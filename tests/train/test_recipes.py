@@ -114,16 +114,16 @@ def test_settings_find_their_part() -> None:
     recipe = find("cefnet-acm")
     changed = change(recipe, ["masks.steps=7", "photos=3", "data.absent=0", "model.width=64", "seed=3",
                               "encoder.model.gated=False", "large.schedule.decay=1", "pretrained=False"])  # fmt: skip
-    words, masks, encoder, large = changed.stages
+    words, ground, masks, encoder, large = changed.stages
     assert isinstance(words, Align) and isinstance(masks, Masks) and isinstance(large, Masks)
-    assert (masks.steps, encoder.steps) == (7, recipe.stages[2].steps)
+    assert (ground.steps, masks.steps, encoder.steps) == (recipe.stages[1].steps, 7, recipe.stages[3].steps)
     assert words.photos == 3 and masks.data.photos == 4  # a key alone is of every part that has it
     assert masks.data.absent == large.data.absent == 0.0 and isinstance(masks.data.absent, float)
     assert isinstance(changed.start, New) and changed.start.model.width == 64 and not changed.start.pretrained
     assert (changed.seed, encoder.model, masks.model) == (3, {"gated": False}, {})
     assert large.schedule.decay == 1.0
     started = change(replace(recipe, start="runs/x"), ["model.width=64"])
-    assert [stage.model.get("width") for stage in started.stages] == [64, None, None, None]
+    assert [stage.model.get("width") for stage in started.stages] == [64, None, None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_settings_find_their_part() -> None:
         ("colour=3", "no such key; known here: .*learning_rate"),
         ("masks.colour=3", "no such key; known here: .*learning_rate"),
         ("model.depth=3", "no such key; known here: .*width"),
-        ("data.photos=many", "'many': a int such as 4 is needed"),
+        ("data.photos=many", "'many': a int such as 12 is needed"),
         ("masks=3", "no such key"),
         ("accumulate=5", "accumulate is 5; it must be 1 to 4"),
         ("fusion_strength=-1.0", "fusion_strength is -1.0; it must be 0 or more"),
