@@ -11,7 +11,7 @@ demo: $(VENV)/runtime-installed
 	$(BIN)/python app.py
 
 test: $(VENV)/dev-installed chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .

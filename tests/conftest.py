@@ -1,5 +1,6 @@
 """Shared by all tests: a tiny tokenizer, config and weights folder. Random weights, no data, no network."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from app_fixture import app, app_service, browser, tall_photo, visit, wide_photo  # noqa: F401
+from gradio import http_server
 from hypothesis import settings
 from refer_fixture import copy, refer  # noqa: F401
 from tab_fixture import answer, now  # noqa: F401
@@ -25,6 +27,14 @@ COLOURS = ("red", "blue", "green", "black", "white", "brown")
 THINGS = ("dog", "cat", "man", "woman", "car", "chair", "horse", "skateboarder")
 PLACES = ("left", "right", "middle", "top", "bottom")
 SENTENCES = [f"the {colour} {thing} on the {place}" for colour in COLOURS for thing in THINGS for place in PLACES]
+
+
+def pytest_configure() -> None:
+    """Of several processes of tests, each starts its servers at ports of its own, and commands with one thread."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker:
+        http_server.INITIAL_PORT_VALUE += 200 * (1 + int(worker.removeprefix("gw")))
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
