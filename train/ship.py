@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ def model_card(
         numbers: `model`, `shuffled` and `baseline:...` -> what `evaluate` returned.
     """
     titles = {"model": "this model", "shuffled": "this model, shuffled expressions"}
-    titles |= {f"clicks:{n}": f"this model, {n} click{'s' * (n > 1)} each" for n in CLICKS}
+    clicks = [(key, int(key.partition(":")[2])) for key in numbers if key.startswith("clicks:")]
+    titles |= {key: f"this model, {n} click{'s' * (n > 1)} each" for key, n in clicks}
     paper = PRESETS[f"paper-{config.attention}"]
     changed = [field for field in DEPARTURES if getattr(config, field) != getattr(paper, field)]
     used = [loss for loss in LOSSES if any(stage.get("losses", {}).get(loss) for stage in recipe["stages"])]
@@ -104,14 +106,23 @@ NUMBERS = "numbers.json"
 SPLIT = "dev"
 
 
-def measure_all(predictor: Predictor, data: ReferData, name: str) -> dict[str, dict[str, Any]]:
-    """The model, the same with shuffled expressions or clicks, and the baselines: title -> numbers of `evaluate`."""
+def measure_all(
+    predictor: Predictor, data: ReferData, name: str, clicks: Sequence[int] = CLICKS
+) -> dict[str, dict[str, Any]]:
+    """The model, the same with shuffled expressions or clicks, and the baselines: title -> numbers of `evaluate`.
+
+    Args:
+        predictor: Answers.
+        data: Whose dev split is asked.
+        name: Of the model.
+        clicks: After how many a model that takes them is measured.
+    """
     numbers = {
         "model": evaluate(predictor, data, SPLIT, name=name, progress=True),
         "shuffled": evaluate(predictor, data, SPLIT, shuffle=True, name=name, progress=True),
     }
-    for clicks in CLICKS if predictor.config.clicks else ():
-        numbers[f"clicks:{clicks}"] = evaluate(predictor, data, SPLIT, name=name, progress=True, clicks=clicks)
+    for count in clicks if predictor.config.clicks else ():
+        numbers[f"clicks:{count}"] = evaluate(predictor, data, SPLIT, name=name, progress=True, clicks=count)
     for baseline, answers in BASELINES.items():
         title = f"baseline:{baseline}"
         records = measure(answers(data), data, queries(data, SPLIT, None, 0))
@@ -128,6 +139,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score", type=float, nargs=2, metavar=("SCALE", "SHIFT"),
         help="brings the scores to probabilities, as `evaluate --calibrate` says (models with `right`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--clicks", type=int, nargs="*", default=CLICKS, metavar="N",
+        help="after how many clicks a model that takes them is measured too (default: 1 3)",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="where NAME goes (default: weights)")
@@ -151,6 +166,7 @@ def main(args: argparse.Namespace) -> None:
         Predictor(model, checkpoint.tokenizer, next(model.parameters()).device, decision=decision),
         ReferData.open(args.data),
         args.name,
+        args.clicks,
     )
     recipe = json.loads((args.run / RECIPE).read_text(encoding="utf-8"))
     parameters = sum(p.numel() for p in model.parameters())
