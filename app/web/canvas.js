@@ -204,10 +204,17 @@ document.addEventListener("click", event => {
   if (what === "eye") flip(state.hidden);
   else if (what === "guess") flip(state.guessed);
   else if (what === "copy") copy(button);
-  else if (what === "save") document.querySelector("#take-cutout")?.click();
+  else if (what === "save") save();
   else if (what === "focus") trigger("look", {key});
   else act(what, {key});
 });
+
+async function save() { // at full size, by the server: its button is there once "Take it away" is open
+  const button = () => document.querySelector("#take-cutout");
+  if (!button()) document.querySelector("#take button").click();
+  while (!button()) await new Promise(done => setTimeout(done, 50));
+  button().click();
+}
 
 // Cut-outs of the item in focus, as large as it is shown: transparent around it, its edge a pixel soft
 

@@ -99,6 +99,17 @@ def test_upload_ask_look_take_away(app: SimpleNamespace, visit: Visit, tmp_path:
     assert cut.mode == "RGBA"
 
 
+def test_a_cut_out_is_saved_from_the_list(visit: Visit, tmp_path: Path) -> None:
+    """Also while the menu that holds the button for it is folded up, and so not on the page yet."""
+    page = visit()
+    upload(page, noise(75, 110), tmp_path)
+    ask(page, "red dog")
+    assert page.locator("#take-cutout").count() == 0
+    with page.expect_download(timeout=WAIT) as started:
+        page.locator("#asked li.now [data-do=save]").click()
+    assert Image.open(started.value.path()).mode == "RGBA"
+
+
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_nothing_jumps_on_the_way_to_a_cut_out(visit: Visit, tmp_path: Path, width: int, height: int) -> None:
     page = visit(width)
