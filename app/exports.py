@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import unicodedata
 import zipfile
@@ -14,13 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from app import figure, strings, views
 from app.picture import fit
 from app.service import Answer, Focus
-from cefnet import render
-from cefnet.result import Result, run_lengths
+from cefnet import exports, render
+from cefnet.result import Result
 
 FIGURE_SIDE = 480  # pixels of a figure's panel: what its print size can show
 MARGIN = 2  # pixels round a cut-out
@@ -91,57 +89,33 @@ def boundary_png(now: Focus) -> bytes:
 
 
 def coco(answer: Answer, model: str) -> dict[str, Any]:
-    """One model's masks in COCO's format, that of its "results" included (score); one category an expression.
-
-    Args:
-        answer: What was asked.
-        model: Whose masks.
-
-    Returns:
-        Info, images, categories, annotations (one an expression that has a mask: segmentation as compressed RLE, bbox
-        x, y, width, height and area in pixels, score, expression, model, regions) and absent (what was not found).
-    """
-    return _coco(answer, model, [annotation(now, own_size(answer, now.result).found) for now in every(answer, model)])
+    """One model's masks as `cefnet.exports.coco` writes them."""
+    return exports.coco(photo_name(answer), at_own_size(answer, model), model)
 
 
-def annotation(now: Focus, mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """One mask, as large as the photo, as COCO's entry, without its id; without a shape where it is empty."""
-    entry = {
-        "image_id": 1, "category_id": now.index + 1, "expression": now.result.expression, "model": now.model,
-        "score": now.result.score, "regions": now.result.decision.regions,
-    }  # fmt: skip
-    if not mask.any():
-        return entry
-    rle = run_lengths(mask)
-    box, area = coco_mask.toBbox(rle).tolist(), int(coco_mask.area(rle))
-    return {**entry, "segmentation": rle, "bbox": box, "area": area, "iscrowd": 0}
-
-
-def _coco(answer: Answer, model: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    height, width = answer.picture.size
-    found = [one for one in entries if "area" in one]
-    decision = answer.results[model][0].decision
-    return {
-        "info": {"description": strings.COCO_INFO, "model": model, "mask_threshold": decision.mask_threshold},
-        "images": [{"id": 1, "file_name": photo_name(answer), "height": height, "width": width}],
-        "categories": [{"id": n, "name": text} for n, text in enumerate(answer.expressions, 1)],
-        "annotations": [{"id": n, **one} for n, one in enumerate(found, 1)],
-        "absent": [one for one in entries if "area" not in one],
-    }
+def at_own_size(answer: Answer, model: str) -> list[Result]:
+    """One model's answers with maps of the photo's own size."""
+    return [own_size(answer, result) for result in answer.results[model]]
 
 
 def coco_json(answer: Answer, model: str) -> bytes:
     """`coco` as a file."""
-    return _json(coco(answer, model))
+    return exports.as_json(coco(answer, model))
 
 
-def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+def labelme_json(now: Focus) -> bytes:
+    """The masks of the model in focus as `cefnet.exports.labelme` writes them."""
+    name = photo_name(now.answer)
+    return exports.as_json(exports.labelme(name, at_own_size(now.answer, now.model), now.model))
 
 
-def every(answer: Answer, model: str) -> list[Focus]:
-    """Each expression by one model."""
-    return [Focus(answer, model, n) for n in range(len(answer.items))]
+def yolo_zip(now: Focus) -> bytes:
+    """The masks of the model in focus as a YOLO folder (`cefnet.exports.yolo`), in a ZIP."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in exports.yolo(photo_name(now.answer), at_own_size(now.answer, now.model)).items():
+            archive.writestr(name, text)
+    return file.getvalue()
 
 
 def paper_figure(now: Focus) -> figure.Figure:
@@ -193,7 +167,7 @@ def everything(now: Focus, models: str) -> Iterator[float | bytes]:
             for model in annotations:
                 one = Focus(answer, model, n)
                 mask = own_size(answer, one.result).found
-                annotations[model].append(annotation(one, mask))
+                annotations[model].append(exports.annotation(n + 1, one.result, mask, model))
                 archive.writestr(f"{folder}/{slug(model)}/mask.png", mask_file(mask))
                 if mask.any() and mask.shape == photo.shape[:2]:
                     archive.writestr(f"{folder}/{slug(model)}/cutout.png", cropped(photo, mask))
@@ -201,7 +175,8 @@ def everything(now: Focus, models: str) -> Iterator[float | bytes]:
             archive.writestr(f"{folder}/figure.png", figure.save(paper_figure(replace(now, index=n)), "png"))
             yield (n + 1) / len(folders)
         for model, entries in annotations.items():
-            archive.writestr(f"annotations-{slug(model)}.json", _json(_coco(answer, model, entries)))
+            told = exports.coco_of(photo_name(answer), at_own_size(answer, model), model, entries)
+            archive.writestr(f"annotations-{slug(model)}.json", exports.as_json(told))
         archive.writestr("README.txt", strings.ZIP_README.format(**_about(now, folders, models)))
     yield file.getvalue()
 

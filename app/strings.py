@@ -180,14 +180,14 @@ TAKE_HINT = """Files are made when you ask for them, in your photo's own pixels.
 expression and model in sight; the COCO file holds all expressions by that model."""
 DOWNLOADS = {
     "mask": "Mask (PNG)", "cutout": "Cut-out (PNG)", "whole": "Cut-out, hard edges, whole frame (PNG)",
-    "png": "Figure (PNG)", "pdf": "Figure (PDF)", "coco": "All masks (COCO JSON)", "zip": "Everything (ZIP)",
+    "png": "Figure (PNG)", "pdf": "Figure (PDF)", "coco": "All masks (COCO JSON)",
+    "labelme": "All masks (labelme)", "yolo": "All masks (YOLO)", "zip": "Everything (ZIP)",
 }  # fmt: skip
 PROGRESS = "{title}: {done:.0f}%"
 CANCEL = "Cancel"
 SNIPPETS_HINT = "The same question as code:"
 SNIPPETS = {"client": "Python (API)", "curl": "curl (API)", "library": "Python (library)"}
 FIGURE_BOUNDARY = "Boundary, by {model}"
-COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
 UNKNOWN = "unknown"
 MODEL_LINE = "{name}, SHA-256 of its weights: {sha256}"
 REGIONS_NOTE = {

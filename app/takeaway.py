@@ -59,6 +59,8 @@ def downloads(service: Service) -> dict[str, Download]:
         "png": Download(lambda now: exports.figure_file(now, "png"), "figure", ".png"),
         "pdf": Download(lambda now: exports.figure_file(now, "pdf"), "figure", ".pdf"),
         "coco": Download(lambda now: exports.coco_json(now.answer, now.model), "coco", ".json"),
+        "labelme": Download(exports.labelme_json, "labelme", ".json"),
+        "yolo": Download(exports.yolo_zip, "yolo", ".zip"),
         "zip": Download(lambda now: exports.everything(now, known), "cefnet", ".zip"),
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from cefnet import render
 from cefnet.config import add_decision, decision_of, write_config
 from cefnet.console import words_of
+from cefnet.exports import EXPORTS, files
 from cefnet.photos import read_photo
 from cefnet.result import Click, Result
 
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="folder to write to (default out)"
     )
+    segment.add_argument("--export", choices=list(EXPORTS), help="all masks as files of a labelling tool instead")
     add_decision(segment)
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
 
@@ -69,12 +71,24 @@ def segment(args: argparse.Namespace) -> None:
     decision = decision_of(args, predictor.decision)
     clicks = [args.click] * len(args.expressions)
     results = predictor.segment_many(predictor.encode(photo), args.expressions, explain=False, clicks=clicks)
+    results = [result.decided(decision) for result in results]
     for number, result in enumerate(results, start=1):
-        result = result.decided(decision)
-        folder = args.out if len(results) == 1 else args.out / _folder_name(number, result.expression)
-        write(folder, photo, result, args.model)
+        folder = args.out if len(results) == 1 or args.export else args.out / _folder_name(number, result.expression)
+        if not args.export:
+            write(folder, photo, result, args.model)
         found = f"{100 * result.mask.mean():.1f}% of the photo" if result.present else "nothing matches"
         print(f"{folder}: {result.expression!r}: {found} (score {result.score:.2f})")
+
+    if args.export:
+        export(args.out, args.export, Path(args.photo).name, results, args.model)
+
+
+def export(folder: Path, kind: str, photo: str, results: Sequence[Result], model: str) -> None:
+    """Writes all results as one file, or folder, of a labelling tool."""
+    for name, content in files(kind, photo, results, model).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        print(folder / name)
 
 
 def write(folder: Path, photo: render.Photo, result: Result, model: str) -> None:

@@ -66,10 +66,16 @@ class Visitor:
         box.fill(text)
         box.press("Enter")
         self.steps += 2
-        several = text.count(";")
-        done = "#card-cefnet-acm li" if several else "#verdict"
-        self.page.locator("#asked li.now [data-do=next]" if NEW else done).nth(0 if NEW else several).wait_for()
+        self.answer(text).wait_for()
         self.see(self.page.locator("#canvas figure").first if NEW else self.page.locator("#mask-cefnet-acm img"))
+
+    def answer(self, text: str) -> Locator:
+        """What is there once all of a text is answered."""
+        if NEW:
+            return self.page.locator("#asked li.now [data-do=next]")
+        if several := text.count(";"):
+            return self.page.locator("#card-cefnet-acm li").nth(several)
+        return self.page.locator("#verdict", has_text=text)
 
     def download(self, what: Locator) -> None:
         self.see(what)

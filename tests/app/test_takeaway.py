@@ -259,6 +259,8 @@ def test_files_are_made_on_a_click_and_every_click_makes_a_new_one(app: SimpleNa
         "pdf": b"%PDF",
         "zip": b"PK",
         "coco": b"{",
+        "labelme": b"{",
+        "yolo": b"PK",
         "mask": b"\x89PNG",
         "cutout": b"\x89PNG",
     }
