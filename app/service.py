@@ -145,13 +145,17 @@ class Answer:
     def decided(self, mask_threshold: float | None = None, regions: str | None = None) -> Answer:
         """The same answer, its masks decided otherwise; what is None stays each model's own.
 
+        `regions` may be "auto" if one of the models can tell; the others then take the strongest region.
+
         Raises:
             ValueError: A value that cannot be.
         """
 
         def otherwise(results: Mapping[str, Result]) -> dict[str, Result]:
+            untold = {model: regions == "auto" and one.several is None for model, one in results.items()}
             return {
-                model: one.decided(mask_threshold=mask_threshold, regions=regions) for model, one in results.items()
+                model: one.decided(mask_threshold=mask_threshold, regions="one" if untold[model] else regions)
+                for model, one in results.items()
             }
 
         items = (replace(one, results=otherwise(one.results), asked=otherwise(one.asked)) for one in self.items)

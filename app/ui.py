@@ -73,12 +73,12 @@ def build(service: Service) -> gr.Blocks:
 def layout_adjust(service: Service) -> tuple[gr.Checkbox, gr.Slider, gr.Radio]:
     """Whether the typing is followed, from which probability on a pixel belongs to the mask, and which regions do."""
     predictors = list(service.predictors.values())
-    decision, able = predictors[0].decision, all(predictor.config.several for predictor in predictors)
+    decision, able = predictors[-1].decision, any(predictor.config.several for predictor in predictors)
     offered = [(text, key) for key, text in strings.REGIONS.items() if key != "auto" or able]
     with gr.Accordion(strings.ADJUST, open=False, elem_id="adjust"):
         follow = gr.Checkbox(True, label=strings.FOLLOW, container=False, elem_id="follow")
         regions = gr.Radio(
-            offered, value=decision.regions if decision.regions != "auto" or able else "one",
+            offered, value=decision.regions,
             label=strings.REGIONS_LABEL, info=strings.REGIONS_INFO, elem_id="regions",
         )  # fmt: skip
         threshold = gr.Slider(

@@ -32,16 +32,23 @@ def in_corners(app_service: Service, two_regions: None) -> Answer:
 
 @pytest.mark.parametrize(
     ("able", "own", "offered", "chosen"),
-    [((True, True), "auto", ["one", "all", "auto"], "auto"), ((True, False), "auto", ["one", "all"], "one"),
-     ((False, False), "all", ["one", "all"], "all")],
+    [((True, True), "auto", ["one", "all", "auto"], "auto"), ((False, True), "auto", ["one", "all", "auto"], "auto"),
+     ((True, False), "one", ["one", "all", "auto"], "one"), ((False, False), "all", ["one", "all"], "all")],
 )  # fmt: skip
-def test_the_model_decides_how_many_regions_where_every_model_can(
+def test_the_model_decides_how_many_regions_where_one_can(
     able: tuple[bool, bool], own: str, offered: list[str], chosen: str
 ) -> None:
     models = [SimpleNamespace(decision=Decision(regions=own), config=ModelConfig(several=several)) for several in able]
     with gr.Blocks():
         _, _, regions = layout_adjust(Service(dict(zip(NAMES, models, strict=True))))  # type: ignore[arg-type]
     assert [key for _, key in regions.choices] == offered and regions.value == chosen
+
+
+def test_a_model_that_cannot_tell_takes_the_strongest_region(answer: Answer) -> None:
+    item = answer.items[0]
+    told = {name: replace(one, several=0.9 if name == NAMES[1] else None) for name, one in item.results.items()}
+    decided = replace(answer, items=(replace(item, results=told),)).decided(regions="auto")
+    assert [decided.results[name][0].decision.regions for name in NAMES] == ["one", "auto"]
 
 
 def test_the_history_has_the_newest_first(answer: Answer) -> None:
