@@ -42,7 +42,7 @@ SHORT = {
     "train run": RUN,
     "train run smoke": ["--workers", "0"],
     "train evaluate": ["--limit", "4", "--device", "cpu"],
-    "train run cefnet-acm": ["--steps", "4", *RUN[2:], *set_all("words.photos=4", "words.size=64")],
+    "train run cefnet-acm": ["--steps", "5", *RUN[2:], *set_all("words.photos=4", "words.size=64")],
     "train ablation": [*ABLATION, *set_all(*SETTINGS[1:]), *set_all("model.width=16")],
     "train prepare": [],
     "train compare": [],
