@@ -12,7 +12,7 @@ from cefnet.model import CEFNet
 from cefnet.model.matching import Matching
 from train.data.batches import Batch
 from train.learner import Lesson, precision
-from train.losses import category_loss, rival_loss
+from train.losses import category_loss, level_targets, rival_loss
 
 DROPOUT = 0.1  # of what is seen and of h_T, as in `Align`
 _MEAN_OVER = {"contrast": 1, "classes": 2}  # see `losses.COUNTED`; the other terms: samples
@@ -70,7 +70,7 @@ class Grounding(Lesson):
         """
         matching = self.model.matching
         assert matching is not None
-        images = batch.images.float().div(255).contiguous(memory_format=torch.channels_last)
+        images = self.images(batch)
         with precision(images.device):
             e3, e4, e5 = self.model.encoder(self.model.standardise(images))[2:]
             seen = matching.standardised(matching.seen(e3, e4, e5))
@@ -78,7 +78,7 @@ class Grounding(Lesson):
             sentence = F.dropout(self.model.text(batch.ids, batch.token_mask)[1], DROPOUT, self.training)
             fit = matching(places[batch.photo_index], sentence).float()
             categories = self.objective.classifier(e5).float()
-        target = F.adaptive_avg_pool2d(batch.masks[:, None].float(), (fit.shape[-2], fit.shape[-1]))
+        [target] = level_targets(batch.masks[:, None].float(), (fit,))
         terms = {
             "places": F.binary_cross_entropy_with_logits(fit, target),
             "rivals": rival_loss(fit, target, batch.objects),

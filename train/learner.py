@@ -35,6 +35,10 @@ class Lesson(nn.Module):
         super().__init__()
         self.model, self.objective = model, objective
 
+    def images(self, batch: Batch) -> Tensor:
+        """A batch's photos as the model takes them: P x 3 x S x S, 0..1."""
+        return batch.images.float().div(255).contiguous(memory_format=torch.channels_last)
+
     def count(self, batch: Batch) -> Tensor:
         """What the terms of a batch are means over (`losses.COUNTED`): 3 floats."""
         side = batch.images.shape[-1] // self.model.encoder.strides[-1]  # of E_5 and D_5
@@ -57,7 +61,7 @@ class Forward(Lesson):
         Raises:
             ValueError: The batch has clicks and the model reads none.
         """
-        images = batch.images.float().div(255).contiguous(memory_format=torch.channels_last)
+        images = self.images(batch)
         with precision(images.device):
             photo = self.model.encode_photo(images)
             clicks = self.clicks(photo, batch)
