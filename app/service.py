@@ -397,6 +397,6 @@ def check_english(expression: str, clicks: Sequence[Click] = ()) -> None:
         ValueError: As said.
     """
     unread = foreign(expression)
-    if unread and not clicks and len(unread) == len({word.typed for word in kept(expression)}):
+    if unread and not clicks and set(unread) == {word.typed for word in kept(expression)}:
         words = " ".join(unread).encode(errors="replace").decode()  # half a character can't be sent
         raise ValueError(strings.ENGLISH_ONLY.format(words=shortened(words)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from cefnet import render
-from cefnet.result import Result, run_lengths
+from cefnet.result import Result, box_of, run_lengths
 
 Mask = NDArray[np.bool_]
 COCO_INFO = "Masks from words, by CEFNet: one category an expression, one annotation a mask"
@@ -75,11 +75,11 @@ def labelme(photo: str, results: Sequence[Result], model: str) -> dict[str, Any]
     shapes: list[dict[str, Any]] = []
     for result in results:
         mask = result.found
-        if mask.any():
-            x0, y0, x1, y1 = _box(mask)
-            part = render.png(render.grey(mask[y0 : y1 + 1, x0 : x1 + 1]))
+        if (box := box_of(mask)) is not None:
+            x0, y0, x1, y1 = box
+            part = render.png(render.grey(mask[y0:y1, x0:x1]))
             shapes.append({
-                "label": result.expression, "points": [[float(x0), float(y0)], [float(x1), float(y1)]],
+                "label": result.expression, "points": [[float(x0), float(y0)], [float(x1 - 1), float(y1 - 1)]],
                 "group_id": None, "description": f"{model}, score {result.score:.2f}", "shape_type": "mask",
                 "flags": {}, "mask": base64.b64encode(part).decode(),
             })  # fmt: skip
@@ -102,8 +102,9 @@ def yolo(photo: str, results: Sequence[Result]) -> dict[str, str]:
     size = np.array([results[0].width, results[0].height])
     lines = []
     for number, result in enumerate(results):
-        if result.found.any():
-            shares = (outline(result.found) / size).clip(0, 1)
+        mask = result.found
+        if mask.any():
+            shares = (outline(mask) / size).clip(0, 1)
             lines.append(" ".join([str(number), *(f"{value:.6f}" for value in shares.ravel())]))
     names = {n: result.expression for n, result in enumerate(results)}
     yaml = f"path: .\ntrain: images\nval: images\nnames: {json.dumps(names, ensure_ascii=False)}\n"
@@ -128,12 +129,6 @@ def outline(mask: Mask) -> NDArray[np.float64]:
     for ring in others:  # from the first ring's start there, round, and back
         joined += [ring, first[:1]]
     return (np.concatenate(joined) + 0.5) / FINER
-
-
-def _box(mask: Mask) -> tuple[int, int, int, int]:
-    """The first and last column and row, inclusive: x0, y0, x1, y1."""
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(xs[0]), int(ys[0]), int(xs[-1]), int(ys[-1])
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:

@@ -142,7 +142,7 @@ class Result:
     @property
     def box(self) -> tuple[int, int, int, int] | None:
         """x_min, y_min, x_max, y_max of the mask in pixels (the maxima lie outside); None if it is empty."""
-        return _box(self.mask)
+        return box_of(self.mask)
 
     def word_attention(self, stage: int = 5) -> list[tuple[str, Map]]:
         """How much each place listens to each word (softmax of alpha, Eq. 2).
@@ -222,7 +222,7 @@ class Result:
             (COCO RLE: size [H, W] and counts), timings.
         """
         mask = self.found
-        box = _box(mask)
+        box = box_of(mask)
         return {
             "expression": self.expression,
             "clicks": [[click.y, click.x, click.here] for click in self.clicks],
@@ -344,7 +344,8 @@ def run_lengths(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> dict[str, Any]:
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
 
 
-def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """x_min, y_min, x_max, y_max of a mask, H x W, in pixels (the maxima lie outside); None if it is empty."""
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
 
