@@ -188,14 +188,15 @@ def connect_photo(page: Page, service: Service) -> None:
         photo = gr.update(value=told[page.canvas]["value"], photo=canvas.photo(answer.picture))
         return told | {page.canvas: photo, asking.expression: "", asking.more: gr.update(visible=False)}
 
-    def prepare(session: Session, answer: Answer | None) -> dict:
-        things = []
+    def prepare(session: Session, answer: Answer | None) -> Session:
         if answer is not None:
             for model in service.predictors:
                 service.encode(session, answer.picture, model)
-            things = ask.things_to_ask(service, session, answer)
-        offered = gr.update(samples=[[text] for text in things], visible=True) if things else gr.update()
-        return {shared.session: session, asking.more: offered}
+        return session
+
+    def offer(session: Session, answer: Answer | None) -> Any:
+        things = ask.things_to_ask(service, session, answer) if answer is not None else []
+        return gr.update(samples=[[text] for text in things], visible=True) if things else gr.skip()
 
     outputs = [*page.outputs, asking.expression, asking.more]
     upload = asking.photo.upload(
@@ -203,7 +204,9 @@ def connect_photo(page: Page, service: Service) -> None:
         show_progress_on=[page.canvas], api_visibility="private", trigger_mode="always_last",
     )  # fmt: skip
     hidden = {"show_progress": "hidden", **MODELS}
-    upload.success(plainly(prepare), [shared.session, shared.answer], [shared.session, asking.more], **hidden)
+    known = [shared.session, shared.answer]
+    prepared = upload.success(plainly(prepare), known, shared.session, **hidden)
+    prepared.success(plainly(offer), known, asking.more, **hidden)  # behind whatever was asked meanwhile
 
 
 def connect_canvas(page: Page, service: Service) -> None:
