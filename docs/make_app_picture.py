@@ -6,19 +6,16 @@ python docs/make_app_picture.py
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from opened_page import PATIENCE, opened_page
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 VIEW = {"width": 1280, "height": 800}
 EXAMPLE, WORDS, PLACE = 2, "rider", (0.38, 0.615)  # which photo, what is asked, where is clicked (y, x as shares)
@@ -27,23 +24,12 @@ WIDTH, TITLE = 960, 44  # pixels of one picture of the strip, and of the line ab
 
 
 def main() -> None:
-    from app.environment import DEFAULT_MODELS
-    from app.serve import launch
-    from app.service import Service
-    from app.ui import build
-
-    blocks = build(Service.load(DEFAULT_MODELS))
-    launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with opened_page() as (browser, url):
         page = browser.new_page(viewport=VIEW)
-        page.set_default_timeout(120_000)
-        page.goto(blocks.local_url)
+        page.set_default_timeout(PATIENCE)
+        page.goto(url)
         pictures = [Image.open(io.BytesIO(one)) for one in visit(page)]
-        browser.close()
     strip(pictures).save(HERE / "app.webp", quality=80, method=6)
-    blocks.close(verbose=False)
 
 
 def visit(page: Any) -> Iterator[bytes]:

@@ -5,14 +5,14 @@ python docs/measure_page.py
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from opened_page import PATIENCE, opened_page
+from playwright.sync_api import Browser
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
@@ -23,26 +23,13 @@ PHOTO = HERE.parent / "app" / "examples" / "coco_127.webp"
 
 
 def main() -> None:
-    from app.environment import DEFAULT_MODELS
-    from app.serve import launch
-    from app.service import Service
-    from app.ui import build
-
-    blocks = build(Service.load(DEFAULT_MODELS))
-    launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    print(
-        "| | first answer in sight, s | own photo shown, s | answer to Enter, s | layout shift |\n|---|---|---|---|---|"
-    )
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    titles = "first answer in sight, s", "own photo shown, s", "answer to Enter, s", "layout shift"
+    print(f"| | {' | '.join(titles)} |\n|---{'|---' * len(titles)}|")
+    with opened_page() as (browser, url):
         for name, size in SIZES.items():
-            rows = zip(*(visit(browser, blocks.local_url, size) for _ in range(VISITS)), strict=True)
-            print(
-                f"| {name}, {size[0]} x {size[1]} |", " | ".join(f"{statistics.median(row):.2f}" for row in rows), "|"
-            )
-        browser.close()
-    blocks.close(verbose=False)
+            rows = zip(*(visit(browser, url, size) for _ in range(VISITS)), strict=True)
+            medians = " | ".join(f"{statistics.median(row):.2f}" for row in rows)
+            print(f"| {name}, {size[0]} x {size[1]} | {medians} |", flush=True)
 
 
 def visit(browser: Browser, url: str, size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -55,7 +42,7 @@ def visit(browser: Browser, url: str, size: tuple[int, int]) -> tuple[float, flo
     from app_fixture import WATCH_SHIFTS, shifted
 
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(PATIENCE)
     page.add_init_script(WATCH_SHIFTS)
     opened = seconds(page, lambda: page.goto(url), "#canvas .panes path.line")
     page.wait_for_timeout(1000)

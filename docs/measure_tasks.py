@@ -9,7 +9,6 @@ or what was wanted, is out of sight. Seconds are those of the machine: nobody's 
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
 import time
@@ -17,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, sync_playwright
+from opened_page import PATIENCE, opened_page
+from playwright.sync_api import Locator
 
 CHECKOUT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()
 sys.path.insert(0, str(CHECKOUT))
@@ -136,28 +136,17 @@ TASKS: dict[str, tuple[Callable[[Visitor], None], tuple[int, int]]] = {
 
 
 def main() -> None:
-    from app.environment import DEFAULT_MODELS
-    from app.serve import launch
-    from app.service import Service
-    from app.ui import build
-
-    blocks = build(Service.load(DEFAULT_MODELS))
-    launch(blocks, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     print("| | steps | seconds |\n|---|---|---|")
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with opened_page() as (browser, url):
         for name, (task, size) in TASKS.items():
-            steps, took = zip(*(timed(browser, blocks.local_url, task, size) for _ in range(TIMES)), strict=True)
+            steps, took = zip(*(timed(browser, url, task, size) for _ in range(TIMES)), strict=True)
             print(f"| {name} | {max(steps)} | {statistics.median(took):.1f} |", flush=True)
-        browser.close()
-    blocks.close(verbose=False)
 
 
 def timed(browser: Any, url: str, task: Callable[[Visitor], None], size: tuple[int, int]) -> tuple[int, float]:
     """Steps and seconds of a task, from the opened page on, with the first example answered."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, accept_downloads=True)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(url)
     page.locator("#asked li" if NEW else "#mask-cefnet-acm img").first.wait_for()
     page.wait_for_timeout(2000)
